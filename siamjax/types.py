@@ -1,0 +1,53 @@
+"""Words that the layers share: arrays, frames and batches of pairs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+from flax import struct
+
+Array = jax.Array
+ArrayLike = jax.Array | np.ndarray
+Params = Any  # the whole variables dict of a net: {"params", "batch_stats"}
+Metrics = dict[str, Array]
+
+
+@struct.dataclass
+class Frame:
+    """One decoded video frame, padded with zeros at the right and bottom to a bucket.
+
+    Attributes:
+      pixels: `[H, W, 3]` uint8 RGB.
+      extent: `[2]` int32, the true `(height, width)`; pixels beyond it are never read.
+      valid: `[]` bool, False where the frame could not be decoded (the tracker holds its last box).
+    """
+
+    pixels: Any
+    extent: Any
+    valid: Any
+
+
+@struct.dataclass
+class PairBatch:
+    """Two context patches a sample, each centred on its object, and what is known of them.
+
+    A patch shows the object's exemplar square (127 px wide in it, SPEC 1.1) and as much around it as
+    `S` allows; augmentation on the device cuts the network's exemplar and search crops from it.
+
+    Attributes:
+      exemplar: `[B, S, S, 3]` uint8 RGB patch around the target.
+      search: `[B, S, S, 3]` uint8 RGB patch of another frame (or, for a negative pair, of another object).
+      exemplar_box: `[B, 4]` float32 `xywh` of the target in `exemplar`, patch pixels.
+      search_box: `[B, 4]` float32 `xywh` of the object in `search`, patch pixels.
+      similar: `[B]` bool, True where both patches show the same object.
+      index: `[B]` int32, index of the sample in the global stream: keys of augmentation fold it in.
+    """
+
+    exemplar: Any
+    search: Any
+    exemplar_box: Any
+    search_box: Any
+    similar: Any
+    index: Any
