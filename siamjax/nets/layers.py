@@ -1,0 +1,70 @@
+"""Layers that all backbones and heads share."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from siamjax.ops import conv
+from siamjax.precision import PARITY, Precision
+from siamjax.types import Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Norm:
+    """Settings of a BatchNorm; `momentum` is Flax's (the share of the old statistics that stays)."""
+
+    epsilon: float = 1e-5
+    momentum: float = 0.9
+
+
+class ConvNorm(nn.Module):
+    """Convolution, then BatchNorm if there is one: the unit that `weights.prepare` folds into one product.
+
+    Attributes:
+      features: channels out.
+      kernel_size, stride, padding, dilation, groups: of the convolution; padding is zeros on both sides.
+      use_bias: whether the convolution has a bias of its own.
+      norm: settings of the BatchNorm, None for none.
+      precision: dtype and precision of the products; statistics stay float32.
+      axis_name: mapped axis over which training statistics are averaged; None outside of one.
+      lowering: form of the convolution, see `ops.conv`.
+      prepared: parameters were folded and transformed by `weights.prepare`.
+    """
+
+    features: int
+    kernel_size: int
+    stride: int = 1
+    padding: int = 0
+    dilation: int = 1
+    groups: int = 1
+    use_bias: bool = True
+    norm: Norm | None = Norm()
+    precision: Precision = PARITY
+    axis_name: str | None = None
+    lowering: str = "auto"
+    prepared: bool = False
+
+    @nn.compact
+    def __call__(self, x: Array, *, train: bool = False) -> Array:
+        """Maps `[B, H, W, C]` to `[B, H', W', features]`."""
+        shape = (self.kernel_size, self.kernel_size, x.shape[-1] // self.groups, self.features)
+        kernel = self.param("kernel", nn.initializers.xavier_uniform(), shape)
+        dtype = self.precision.dtype
+        y = conv.conv2d(x.astype(dtype), kernel.astype(dtype), stride=self.stride, padding=self.padding,
+                        dilation=self.dilation, groups=self.groups, lowering=self.lowering,
+                        precision=self.precision.lax)
+        if self.use_bias:
+            y = y + self.param("bias", nn.initializers.zeros, (self.features,)).astype(dtype)
+        if self.norm is not None:
+            y = nn.BatchNorm(use_running_average=not train, momentum=self.norm.momentum,
+                             epsilon=self.norm.epsilon, axis_name=self.axis_name, dtype=jnp.float32,
+                             name="norm")(y).astype(dtype)
+        return y
+
+
+def max_pool(x: Array, size: int = 3, stride: int = 2) -> Array:
+    """Maximum over `size` x `size` windows, no padding: `[B, H, W, C]` to `[B, H', W', C]`."""
+    return nn.max_pool(x, (size, size), (stride, stride))
