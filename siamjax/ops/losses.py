@@ -1,0 +1,123 @@
+"""Losses on logits and labels; no network is known here.
+
+Under a mapped axis (`axis_name`) each device holds a share of the batch. Sums over the data that stand in a
+denominator are then averaged over the axis, so that **the mean over the axis of what the devices return is
+the loss of the whole batch**, and so for gradients: with denominators of their own, four devices would differ
+from one.
+"""
+
+from __future__ import annotations
+
+import chex
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from siamjax.types import Array
+
+
+def over_axis(x: Array, axis_name: str | None) -> Array:
+    """Mean of `x` over the mapped axis, `x` itself outside of one."""
+    return x if axis_name is None else lax.pmean(x, axis_name)
+
+
+def masked_mean(values: Array, mask: Array, axis_name: str | None = None) -> tuple[Array, Array]:
+    """Mean of `values` where `mask` holds (0 if nowhere), and 1.0 if it holds anywhere, else 0.0."""
+    count = over_axis(mask.sum(dtype=jnp.float32), axis_name)
+    mean = jnp.where(mask, values, 0.0).sum() / jnp.where(count > 0, count, 1.0)
+    return mean, (count > 0).astype(jnp.float32)
+
+
+def logistic(logits: Array, labels: Array) -> Array:
+    """Binary cross-entropy of each logit with its label in 0..1; finite with its gradient for any logit."""
+    return jax.nn.softplus(logits) - logits * labels
+
+
+def balanced_logistic(logits: Array, labels: Array, *, neg_weight: float = 1.0,
+                      axis_name: str | None = None) -> Array:
+    """Mean over the positives and mean over the negatives, weighted 1 to `neg_weight`.
+
+    Args:
+      logits, labels: `[B, R, R]`; label 1 is a positive, 0 a negative, anything else is left out.
+      neg_weight: share of the negatives against 1 for the positives; a side without cells has no share.
+      axis_name: see the head of this file.
+    Returns:
+      `[]` loss; 0 when every cell is left out.
+    Source: siamfc-pytorch, siamfc/losses.py `BalancedLoss` (SPEC 6).
+    """
+    chex.assert_equal_shape([logits, labels])
+    losses = logistic(logits, labels)
+    positive, any_positive = masked_mean(losses, labels == 1, axis_name)
+    negative, any_negative = masked_mean(losses, labels == 0, axis_name)
+    share = any_positive + neg_weight * any_negative
+    return (positive + neg_weight * negative) / jnp.where(share > 0, share, 1.0)
+
+
+def focal(logits: Array, labels: Array, *, gamma: float = 2.0, axis_name: str | None = None) -> Array:
+    """Cross-entropy weighted by how wrong each cell is, over the mean weight (differentiated through).
+
+    Args:
+      logits, labels: `[B, R, R]`, labels in 0..1.
+      gamma: power of the weight.
+      axis_name: see the head of this file.
+    Returns:
+      `[]` loss.
+    Source: siamfc-pytorch, siamfc/losses.py `FocalLoss` (SPEC 6); Lin et al. 2017.
+    """
+    chex.assert_equal_shape([logits, labels])
+    log_p, log_q = jax.nn.log_sigmoid(logits), jax.nn.log_sigmoid(-logits)
+    positive, negative = labels * jnp.exp(gamma * log_q), (1 - labels) * jnp.exp(gamma * log_p)
+    weight = over_axis(jnp.mean(positive + negative), axis_name)
+    # All cells right beyond float32: weight and loss vanish together.
+    return -jnp.mean(positive * log_p + negative * log_q) / jnp.maximum(weight, jnp.finfo(jnp.float32).tiny)
+
+
+def ghm_c(logits: Array, labels: Array, accumulated: Array, *, momentum: float = 0.5,
+          axis_name: str | None = None) -> tuple[Array, Array]:
+    """Cross-entropy in which every length of gradient weighs alike, however many cells have it.
+
+    Args:
+      logits, labels: `[B, R, R]`, labels in 0..1.
+      accumulated: `[bins]` running count of cells by length of gradient, zeros at first.
+      momentum: share of the old count that stays.
+      axis_name: see the head of this file.
+    Returns:
+      `[]` loss and the new `accumulated`.
+    Source: siamfc-pytorch, siamfc/losses.py `GHMCLoss` (SPEC 6); Li et al. 2019, section 3.3.
+    """
+    chex.assert_equal_shape([logits, labels])
+    bins = accumulated.shape[0]
+    length = jnp.abs(lax.stop_gradient(jax.nn.sigmoid(logits)) - labels).reshape(-1)
+    edges = jnp.arange(1, bins, dtype=jnp.float32) / bins
+    member = jax.nn.one_hot(jnp.searchsorted(edges, length, side="right"), bins)
+    count = member.sum(0) if axis_name is None else lax.psum(member.sum(0), axis_name)
+    accumulated = jnp.where(count > 0, momentum * accumulated + (1 - momentum) * count, accumulated)
+    weight = member @ (1 / jnp.where(accumulated > 0, accumulated, 1.0))
+    weight = weight / over_axis(weight.mean(), axis_name)
+    return jnp.mean(weight * logistic(logits, labels).reshape(-1)), accumulated
+
+
+def ohnm(logits: Array, labels: Array, *, neg_ratio: int = 3, axis_name: str | None = None) -> Array:
+    """Mean cross-entropy of the positives and of the `neg_ratio` times as many negatives of highest logit.
+
+    Args:
+      logits, labels: `[B, R, R]`; label above 0 is a positive, 0 a negative.
+      neg_ratio: negatives kept for each positive.
+      axis_name: see the head of this file; the negatives are then ranked over the whole batch.
+    Returns:
+      `[]` loss; 0 without positives (the reference gives NaN); that of the positives without negatives (the
+      reference raises).
+    Source: siamfc-pytorch, siamfc/losses.py `OHNMLoss` (SPEC 6).
+    """
+    chex.assert_equal_shape([logits, labels])
+    flat, is_positive, is_negative = logits.reshape(-1), labels.reshape(-1) > 0, labels.reshape(-1) == 0
+    rivals = jnp.where(is_negative, lax.stop_gradient(flat), -jnp.inf)
+    positives, first = is_positive.sum(), 0
+    if axis_name is not None:
+        positives, first = lax.psum(positives, axis_name), lax.axis_index(axis_name) * flat.size
+        rivals = lax.all_gather(rivals, axis_name).reshape(-1)
+    order = jnp.argsort(-rivals, stable=True)
+    rank = jnp.zeros_like(order).at[order].set(jnp.arange(order.size))
+    rank = lax.dynamic_slice_in_dim(rank, first, flat.size)
+    kept = is_positive | (is_negative & (rank < neg_ratio * positives))
+    return masked_mean(logistic(flat, labels.reshape(-1)), kept, axis_name)[0]
