@@ -1,0 +1,155 @@
+"""Square crops around a target: windows, padding and resampling of the references (SPEC 1).
+
+A crop is a window of `n` whole pixels resized to `m`. Both are gathers of four taps a pixel, so nothing
+depends on the frame's size but the gather's source, and `n` may be traced: one compile serves all sizes.
+The arithmetic of `context_side` uses plain operators only, so that data workers share it with numpy.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import chex
+import jax.numpy as jnp
+from jax import lax
+
+from siamjax.types import Array, Frame
+
+Resampling = Literal["float", "reference"]
+Rule = Literal["siamfc", "pysot"]
+
+
+def context_side(width, height, context: float = 0.5):
+    """Side, in pixels, of the exemplar square `s_z` round a `width` x `height` target (SPEC 1.1)."""
+    margin = context * (width + height)
+    return ((width + margin) * (height + margin)) ** 0.5
+
+
+def mean_colour(frame: Frame) -> Array:
+    """Mean colour `[3]` float32 of a frame's true extent, 0..255: what fills a window's outside."""
+    height, width = frame.pixels.shape[:2]
+    inside = inside_extent(jnp.arange(height)[:, None], jnp.arange(width)[None], frame.extent)
+    pixels = jnp.where(inside[..., None], frame.pixels, jnp.uint8(0))
+    rows = jnp.sum(pixels, axis=1, dtype=jnp.uint32)  # exact
+    # uint32 holds the sum of 16.8 million pixels; above that rows are added in float32 (relative 1e-6).
+    total = jnp.sum(rows, axis=0, dtype=jnp.uint32 if height * width < 2**24 else jnp.float32)
+    return total.astype(jnp.float32) / jnp.prod(frame.extent).astype(jnp.float32)
+
+
+def inside_extent(y: Array, x: Array, extent: Array) -> Array:
+    """Whether integer positions lie within the true `(height, width)` of a frame."""
+    return (y >= 0) & (y < extent[0]) & (x >= 0) & (x < extent[1])
+
+
+def window(centre: Array, side: Array, rule: Rule) -> tuple[Array, Array]:
+    """The whole-pixel window of a crop (SPEC 1.2, 1.3).
+
+    Args:
+      centre: `[2]` (x, y) of the target, frame pixels.
+      side: `[]` wished side, frame pixels; rounded half to even (Python's `round`), at least 1.
+      rule: `siamfc` rounds the corner half to even, `pysot` half up.
+    Returns:
+      `origin` `[2]` int32 (x, y) of the first pixel, and `n` `[]` int32, the side.
+    """
+    n = jnp.maximum(jnp.round(side), 1.0)
+    if rule == "siamfc":
+        origin = jnp.round(centre - (n - 1) / 2)
+    else:
+        origin = jnp.floor(centre - (n + 1) / 2 + 0.5)
+    return origin.astype(jnp.int32), n.astype(jnp.int32)
+
+
+def border_colour(mean: Array, rule: Rule) -> Array:
+    """The colour `[3]` that OpenCV's uint8 border takes of a mean: rounded (siamfc) or cut off (pysot)."""
+    return jnp.round(mean) if rule == "siamfc" else jnp.floor(mean)
+
+
+def crop(frame: Frame, centre: Array, side: Array, size: int, border: Array, *, rule: Rule = "siamfc",
+         resampling: Resampling = "float") -> Array:
+    """Cuts the square window round `centre` and resizes it.
+
+    Args:
+      frame: the whole frame; pixels beyond its extent count as outside.
+      centre: `[2]` (x, y), frame pixels.
+      side: `[]` side of the window, frame pixels; the window has `round(side)` whole pixels.
+      size: side of the crop, pixels (static).
+      border: `[3]` mean colour that fills the outside, 0..255.
+      rule: rounding of corners and of the border's colour, see `window`.
+      resampling: `reference` gives OpenCV's 8-bit fixed-point bilinear to the bit (SPEC 1.4), `float` the
+        exact bilinear value, within 1 grey level of it.
+    Returns:
+      `[size, size, 3]` float32, 0..255.
+    Source: siamfc-pytorch siamfc/ops.py `crop_and_resize`; PySOT `get_subwindow`.
+    """
+    chex.assert_shape(frame.pixels, (None, None, 3))
+    chex.assert_shape([centre, border], [(2,), (3,)])
+    origin, n = window(centre, side, rule)
+    floor, remainder = _taps(n, size)
+    low, high = jnp.clip(floor, 0, n - 1), jnp.clip(floor + 1, 0, n - 1)
+    colour = border_colour(border, rule)
+
+    def rows(index):
+        """`[size, size, 3]` pairs of columns of the frame rows `origin + index`, border where outside."""
+        return tuple(_gather(frame, origin[1] + index, origin[0] + column, colour) for column in (low, high))
+
+    # Horizontally OpenCV zeroes the fraction beyond the window's rim, vertically it only clamps the rows:
+    # the same result, since both rows are then the same one.
+    top, bottom = rows(low), rows(high)
+    if resampling == "float":
+        fraction = remainder.astype(jnp.float32) / (2 * size)
+        fx, fy = fraction[None, :, None], fraction[:, None, None]
+        upper = top[0] + (top[1] - top[0]) * fx
+        lower = bottom[0] + (bottom[1] - bottom[0]) * fx
+        return upper + (lower - upper) * fy
+    return _fixed_point(top, bottom, *_opencv_weights(floor, remainder, size))
+
+
+def _taps(n: Array, size: int) -> tuple[Array, Array, Array]:
+    """First tap of each output pixel, and the second one's weight as an exact fraction.
+
+    Returns `floor`, `remainder` int32 `[size]` with `(i + .5) * n / size - .5 = floor + remainder / (2 size)`:
+    integers, so that no rounding of ours moves a tap.
+    """
+    numerator = (2 * jnp.arange(size, dtype=jnp.int32) + 1) * n - size
+    floor = jnp.floor_divide(numerator, 2 * size)
+    return floor, numerator - floor * (2 * size)
+
+
+def _opencv_weights(floor: Array, remainder: Array, size: int) -> tuple[Array, Array]:
+    """The two taps' weights in 1/2048 as OpenCV rounds them, `[size]` int32 each.
+
+    OpenCV keeps the coordinate `x` as float32 and takes the fraction of that: near 2**e it has `23 - e` bits,
+    and their rounding decides ties of the weights. All of it is done in integers, by long division, because
+    XLA's float division on the CPU may be off by one unit in the last place.
+    """
+    exponent = 31 - lax.clz(jnp.maximum(floor, 1))  # bits finer than 2**-23 (x < 1) decide no tie
+    bits = jnp.maximum(11 - exponent, 0)
+    high, rest = jnp.divmod(remainder << 12, 2 * size)
+    low, rest = jnp.divmod(rest << bits, 2 * size)
+    up = (rest > size) | ((rest == size) & (low % 2 == 1))
+    fraction = (high << bits) + low + up  # in units of 2**-(12 + bits)
+
+    def in_2048ths(units):
+        half = 1 << bits
+        weight, rest = units >> (bits + 1), units & (2 * half - 1)
+        return weight + ((rest > half) | ((rest == half) & (weight % 2 == 1)))  # half to even
+
+    return in_2048ths((4096 << bits) - fraction), in_2048ths(fraction)
+
+
+def _gather(frame: Frame, y: Array, x: Array, colour: Array) -> Array:
+    """Pixels `[Y, X, 3]` float32 at rows `y` `[Y]` and columns `x` `[X]`, `colour` outside the frame."""
+    pixels = frame.pixels.at[y[:, None], x[None]].get(mode="clip").astype(jnp.float32)
+    return jnp.where(inside_extent(y[:, None], x[None], frame.extent)[..., None], pixels, colour[None, None])
+
+
+def _fixed_point(top, bottom, first: Array, second: Array) -> Array:
+    """OpenCV's bilinear in 11-bit fixed point (SPEC 1.4)."""
+
+    def across(pair):
+        left, right = (side.astype(jnp.int32) for side in pair)
+        return left * first[None, :, None] + right * second[None, :, None]
+
+    upper = (first[:, None, None] * (across(top) >> 4)) >> 16
+    lower = (second[:, None, None] * (across(bottom) >> 4)) >> 16
+    return ((upper + lower + 2) >> 2).astype(jnp.float32)

@@ -1,0 +1,63 @@
+"""Four virtual CPU devices, strict shapes and keys, and the reference folder, before JAX starts."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
+
+import jax
+import numpy as np
+import pytest
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_debug_key_reuse", True)
+
+SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of reference values beside the project; tests that need it skip where it is missing."""
+    if not SHARED.is_dir():
+        pytest.skip("reference values (../shared) are not here")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def golden(shared):
+    """`golden("losses")`: the arrays of one reference file."""
+    cache: dict[str, dict] = {}
+
+    def read(name: str):
+        if name not in cache:
+            with np.load(shared / "golden" / f"{name}.npz") as arrays:
+                cache[name] = dict(arrays)
+        return cache[name]
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def golden_frame(shared):
+    """`golden_frame("bag_00")`: one reference frame, RGB uint8."""
+    from PIL import Image
+
+    def read(name: str) -> np.ndarray:
+        return np.asarray(Image.open(shared / "golden" / "frames" / f"{name}.png").convert("RGB"))
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def fill(shared):
+    """The rule that made the parameters of the golden networks: `fill(key, shape)`."""
+    spec = importlib.util.spec_from_file_location("golden_fill", shared / "golden" / "fill.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.fill

@@ -1,0 +1,115 @@
+"""Crops against OpenCV's: windows, padding and both resamplings (SPEC 1, golden crops.npz)."""
+
+from __future__ import annotations
+
+import hashlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from siamjax.ops import crops
+from siamjax.types import Frame
+
+CASES = range(24)
+cut = jax.jit(crops.crop, static_argnames=("size", "rule", "resampling"))
+
+
+def frame_of(pixels: np.ndarray, pad: int = 0) -> Frame:
+    h, w = pixels.shape[:2]
+    pixels = np.pad(pixels, ((0, pad), (0, pad), (0, 0)), constant_values=77)  # beyond the extent: never read
+    return Frame(jnp.asarray(pixels), jnp.array([h, w]), jnp.array(True))
+
+
+def golden_crop(golden, golden_frame, rule, case, resampling, pad=0):
+    g = golden("crops")
+    frame = frame_of(golden_frame(str(g["frame"][case])), pad)
+    siamfc = rule == "siamfc"
+    side = np.float32(g["size"][case] + (0.3 if siamfc else 0))
+    mean = crops.mean_colour(frame)
+    return np.asarray(cut(frame, jnp.float32(g["pos_xy"][case]), side, int(g["out"][case]), mean,
+                          rule=rule, resampling=resampling))
+
+
+@pytest.mark.parametrize("rule", ["siamfc", "pysot"])
+@pytest.mark.parametrize("case", CASES)
+def test_reference_resampling_equals_opencv_to_the_bit(golden, golden_frame, rule, case):
+    ours = golden_crop(golden, golden_frame, rule, case, "reference")
+    if rule == "pysot":
+        ours = ours[..., ::-1]  # recorded in BGR
+    digest = hashlib.sha256(np.ascontiguousarray(ours.astype(np.uint8)).tobytes()).hexdigest()
+    assert digest == str(golden("crops")[f"{rule}/{case:02d}/sha256"])
+
+
+@pytest.mark.parametrize("rule", ["siamfc", "pysot"])
+@pytest.mark.parametrize("case", CASES)
+def test_float_resampling_is_within_a_grey_level(golden, golden_frame, rule, case):
+    reference = golden_crop(golden, golden_frame, rule, case, "reference")
+    ours = golden_crop(golden, golden_frame, rule, case, "float")
+    assert np.abs(ours - reference).max() <= 1.0
+    assert np.abs(ours - reference).mean() <= 0.3
+
+
+@pytest.mark.parametrize("case", [0, 3, 5, 11, 15])
+def test_padding_the_frame_changes_nothing(golden, golden_frame, case):
+    plain = golden_crop(golden, golden_frame, "siamfc", case, "float")
+    np.testing.assert_array_equal(plain, golden_crop(golden, golden_frame, "siamfc", case, "float", pad=50))
+
+
+def test_mean_colour_is_that_of_the_extent(golden, golden_frame):
+    mean = crops.mean_colour(frame_of(golden_frame("bag_00"), pad=40))
+    np.testing.assert_allclose(mean, golden("crops")["avg_rgb/bag_00"], rtol=1e-6)
+
+
+def test_mean_colour_of_a_white_frame_does_not_overflow():
+    frame = frame_of(np.full((2200, 4000, 3), 255, np.uint8))  # its sum passes int32
+    np.testing.assert_allclose(crops.mean_colour(frame), 255, rtol=1e-6)
+
+
+# The worked numbers of SPEC 12.1.
+@pytest.mark.parametrize(("size", "origin"), [(127, (-19, 12)), (255, (-78, -47)), (287, (-93, -62)),
+                                             (831, (-344, -313))])
+def test_pysot_windows_of_the_worked_example(size, origin):
+    side = crops.context_side(41.0, 77.7)
+    assert side == pytest.approx(117.27304677546329)
+    corner, n = crops.window(jnp.array([40.3, 71.35]), jnp.float32(side * size / 127), "pysot")
+    assert tuple(np.asarray(corner)) == origin
+    assert int(n) == {127: 117, 255: 235, 287: 265, 831: 767}[size]
+
+
+@pytest.mark.parametrize(("scale", "side", "origin"), [(1.0375**-1, 170, (-30, -28)), (1.0, 176, (-34, -30)),
+                                                      (1.0375, 183, (-37, -34))])
+def test_siamfc_windows_of_the_worked_example(scale, side, origin):
+    corner, n = crops.window(jnp.array([54.0, 57.0]), jnp.float32(176.13301 * scale), "siamfc")
+    assert (int(n), *np.asarray(corner)) == (side, *origin)
+
+
+@settings(max_examples=25, deadline=None)
+@given(dx=st.integers(-20, 20), dy=st.integers(-20, 20), side=st.integers(20, 90),
+       x=st.floats(60, 80), y=st.floats(60, 80))
+def test_a_shifted_frame_gives_the_same_crop(dx, dy, side, x, y):
+    # A whole-pixel shift of content and centre together, away from the border, is not seen by the crop.
+    pixels = np.random.default_rng(0).integers(0, 256, (160, 160, 3), np.uint8)
+    border = jnp.zeros(3)
+    centre = jnp.round(jnp.array([x, y]) * 4) / 4  # quarters add exactly in float32
+    one = cut(frame_of(pixels), centre, jnp.float32(side / 2), 32, border)
+    two = cut(frame_of(np.roll(pixels, (dy, dx), (0, 1))), centre + jnp.array([dx, dy], jnp.float32),
+              jnp.float32(side / 2), 32, border)
+    if abs(dx) % 2 == 0 and abs(dy) % 2 == 0:  # round half to even is shift invariant for even shifts only
+        np.testing.assert_array_equal(one, two)
+    else:
+        pixel_off = float((centre[0] - (round(side / 2) - 1) / 2) % 1)
+        pixel_off_y = float((centre[1] - (round(side / 2) - 1) / 2) % 1)
+        if 0.5 not in (pixel_off, pixel_off_y):
+            np.testing.assert_array_equal(one, two)
+
+
+def test_identity_window_copies_the_pixels():
+    pixels = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
+    for resampling in ("float", "reference"):
+        out = cut(frame_of(pixels), jnp.array([31.5, 31.5]), jnp.float32(64), 64, jnp.zeros(3),
+                  resampling=resampling)
+        np.testing.assert_array_equal(out, pixels)
