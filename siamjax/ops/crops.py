@@ -17,6 +17,7 @@ from siamjax.types import Array, Frame
 
 Resampling = Literal["float", "reference"]
 Rule = Literal["siamfc", "pysot"]
+MAX_SIDE = 2**20  # larger windows would overflow the integer coordinates of their taps
 
 
 def context_side(width, height, context: float = 0.5):
@@ -46,12 +47,12 @@ def window(centre: Array, side: Array, rule: Rule) -> tuple[Array, Array]:
 
     Args:
       centre: `[2]` (x, y) of the target, frame pixels.
-      side: `[]` wished side, frame pixels; rounded half to even (Python's `round`), at least 1.
+      side: `[]` wished side, frame pixels; rounded half to even (Python's `round`), 1 to `MAX_SIDE`.
       rule: `siamfc` rounds the corner half to even, `pysot` half up.
     Returns:
       `origin` `[2]` int32 (x, y) of the first pixel, and `n` `[]` int32, the side.
     """
-    n = jnp.maximum(jnp.round(side), 1.0)
+    n = jnp.clip(jnp.round(side), 1, MAX_SIDE)
     if rule == "siamfc":
         origin = jnp.round(centre - (n - 1) / 2)
     else:

@@ -1,0 +1,99 @@
+"""What every tracker promises: `init` and `step`, pure functions over arrays (P10)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from flax import struct
+
+from siamjax.types import Array, ArrayLike, Frame, Params
+
+
+@struct.dataclass
+class Output:
+    """A tracker's answer for one frame.
+
+    Attributes:
+      box: `[4]` float32 `xywh`, frame pixels.
+      score: `[]` float32 in 0..1, how sure the tracker is that `box` holds the target.
+      lost: `[]` bool, the target is taken to be out of sight.
+      valid: `[]` bool, False where the frame could not be decoded and the last box is held.
+    """
+
+    box: Any
+    score: Any
+    lost: Any
+    valid: Any
+
+
+class Tracker(Protocol):
+    """A frozen, hashable dataclass of a net and its settings; equal trackers share one compilation.
+
+    `jit`, `scan`, `vmap` (targets, videos, settings) and `pmap` (devices) apply to both methods. The state's
+    shapes and dtypes never change; what only scales a number rides in it as an array.
+    """
+
+    net: nn.Module
+    config: Any
+
+    def init(self, params: Params, frame: Frame | ArrayLike, box: ArrayLike) -> Any:
+        """State after the first frame, whose `box` `[4]` is `xywh` in frame pixels."""
+        ...
+
+    def step(self, params: Params, state: Any, frame: Frame | ArrayLike) -> tuple[Any, Output]:
+        """State and answer after one more frame."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedTracker:
+    """A tracker with its parameters.
+
+    Attributes:
+      tracker: net and settings.
+      params: the whole variables dict, plain or prepared for this platform.
+      card: where the weights come from and what they score, text.
+      name: zoo name, or the file's stem.
+    """
+
+    tracker: Any
+    params: Params
+    card: str
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """The track of one target; row 0 is the given box.
+
+    Attributes:
+      boxes: `[T, 4]` float32 `xywh`, frame pixels.
+      scores: `[T]` float32, 0..1; 1 in row 0.
+      lost: `[T]` bool.
+      valid: `[T]` bool, False where a frame could not be decoded.
+      seconds: `[T]` float64, time from having the frame to having the answer (a chunk's time, shared out).
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    lost: np.ndarray
+    valid: np.ndarray
+    seconds: np.ndarray
+
+
+def as_frame(frame: Frame | ArrayLike) -> Frame:
+    """A `Frame` of a bare image `[H, W, 3]`, whose extent is its shape; a `Frame` as it is."""
+    if isinstance(frame, Frame):
+        return Frame(jnp.asarray(frame.pixels), jnp.asarray(frame.extent), jnp.asarray(frame.valid))
+    pixels = jnp.asarray(frame)
+    return Frame(pixels, jnp.array(pixels.shape[:2], jnp.int32), jnp.array(True))
+
+
+def hold(valid: Array, new: Any, old: Any) -> Any:
+    """The tree `new` where the frame was decoded, else `old`."""
+    return jax.tree.map(lambda a, b: jnp.where(valid, a, b), new, old)

@@ -1,0 +1,135 @@
+"""The zoo: public names, each an architecture with its tracker settings, some with weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from importlib import metadata as importlib_metadata
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import traverse_util
+
+from siamjax.errors import SourceError, WeightsError
+from siamjax.nets.alexnet import AlexNet
+from siamjax.nets.siamfc import SiamFC
+from siamjax.trackers.base import LoadedTracker
+from siamjax.trackers.siamfc import SiamFCTracker
+from siamjax.weights import files, names, spec
+from siamjax.weights.prepare import prepare as prepare_net
+
+VERSION = importlib_metadata.version("siamjax")
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One name of the zoo.
+
+    Attributes:
+      tracker: net and settings as published (or, with weights in the package, as trained).
+      summary: one line for people.
+      names: table of the published checkpoint's names, None where there is no published one.
+      weights: file in the package's assets, None where weights come from `siamjax convert` or training.
+    """
+
+    tracker: Any
+    summary: str
+    names: names.Names | None = None
+    weights: str | None = None
+
+
+ZOO: dict[str, Entry] = {
+    "siamfc_alexnet": Entry(SiamFCTracker(SiamFC(AlexNet())), "SiamFC, three scales, as siamfc-pytorch",
+                            names=names.siamfc()),
+    "siamfc": Entry(SiamFCTracker(SiamFC(AlexNet())), "SiamFC trained further by this project",
+                    weights="siamfc.safetensors"),
+}
+DEFAULT = "siamfc"
+
+
+def load(source: str | Path, *, prepare: bool = True) -> LoadedTracker:
+    """A tracker with its weights.
+
+    Args:
+      source: a zoo name with weights in the package, a `.safetensors` file, or the folder of a training.
+      prepare: bring the parameters into this platform's fastest form (DESIGN 7); False keeps them plain, for
+        training further or inspection.
+    Raises:
+      SourceError: no such name, file or folder.
+      WeightsError: a file of another kind, or whose parameters do not fit its own settings.
+    """
+    path, name = _locate(source)
+    variables, metadata = files.load(path)
+    tracker = spec.loads(metadata["config"], where=str(path))
+    if not (dataclasses.is_dataclass(tracker) and hasattr(tracker, "net") and hasattr(tracker, "init")):
+        raise WeightsError(f"settings are of a {type(tracker).__name__}, not of a tracker", str(path),
+                           "give a file written by `siamjax convert` or `siamjax train`")
+    check_shapes(variables, wanted_variables(tracker), where=str(path))
+    if prepare:
+        net, variables = prepare_net(tracker.net, variables)
+        tracker = dataclasses.replace(tracker, net=net)
+    variables = jax.tree.map(jnp.asarray, variables)
+    return LoadedTracker(tracker, variables, metadata["card"], name)
+
+
+def save(path: str | Path, tracker: Any, variables: Any, *, card: str, licence: str, source_sha256: str = "",
+         dtype: str = "float32") -> None:
+    """Writes a tracker with plain (unprepared) variables as a weight file, see `files.save`."""
+    files.save(path, variables, metadata_for(tracker, card=card, licence=licence,
+                                             source_sha256=source_sha256), dtype=dtype)
+
+
+def metadata_for(tracker: Any, *, card: str, licence: str, source_sha256: str = "") -> dict[str, str]:
+    """Metadata of a weight file (DESIGN 4)."""
+    return {
+        "siamjax_version": VERSION, "model": type(tracker.net).__name__, "config": spec.dumps(tracker),
+        "source_sha256": source_sha256, "channel_order": tracker.config.channel_order, "licence": licence,
+        "card": card}
+
+
+def wanted_variables(tracker: Any) -> Any:
+    """Shapes of the variables dict of a tracker's net."""
+    config = tracker.config
+
+    def image(size):
+        return jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
+
+    shapes = jax.eval_shape(tracker.net.init, jax.random.key(0), image(config.exemplar_size),
+                            image(config.search_size))
+    return {kind: shapes[kind] for kind in ("params", "batch_stats") if kind in shapes}
+
+
+def check_shapes(variables: Any, wanted: Any, *, where: str) -> None:
+    """Refuses a variables dict that is not of the wanted names and shapes.
+
+    Raises:
+      WeightsError: naming the first missing, unexpected or misshapen entries.
+    """
+    have = {key: tuple(value.shape) for key, value in traverse_util.flatten_dict(variables, sep="/").items()}
+    want = {key: tuple(value.shape) for key, value in traverse_util.flatten_dict(wanted, sep="/").items()}
+    if have != want:
+        wrong = sorted(set(have.items()) ^ set(want.items()))[:6]
+        raise WeightsError("parameters do not fit the settings of the file: "
+                           + ", ".join(f"{key} {shape}" for key, shape in wrong), where,
+                           "give a file whose parameters and settings were written together")
+
+
+def _locate(source: str | Path) -> tuple[Path, str]:
+    if str(source) in ZOO:
+        entry = ZOO[str(source)]
+        if entry.weights is None:
+            raise SourceError(f"{source} has no weights in the package", "model",
+                              f"convert a published checkpoint: `siamjax convert FILE --model {source} --output F`")
+        return Path(str(resources.files("siamjax") / "assets" / entry.weights)), str(source)
+    path = Path(source)
+    if path.is_dir():
+        if not (path / "weights.safetensors").is_file():
+            raise SourceError("folder without weights.safetensors", str(path),
+                              "give the output folder of a finished `siamjax train`")
+        return path / "weights.safetensors", path.name
+    if not path.is_file():
+        raise SourceError(f"no model or file of the name {str(source)!r}", "model",
+                          f"use a file, or one of: {', '.join(ZOO)}")
+    return path, path.stem
