@@ -1,0 +1,158 @@
+"""Folders of videos: `NAME/img/*.jpg` with `NAME/groundtruth.txt`, as docs/own_data.md describes them."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+
+from siamjax.data.images import image_files, image_size, natural_key
+from siamjax.data.sequences import Polygon, Sequence
+from siamjax.errors import DataError
+
+LIMIT = 1e6  # px; a larger coordinate is a damaged file, not a box
+
+
+def read_folder(root: str | Path, *, prefix: str = "") -> list[Sequence]:
+    """Lists the sequences of a folder, in natural order; frames are not decoded.
+
+    A sequence is a folder with `groundtruth.txt` (`x,y,w,h` a line, one line a frame, `nan,nan,nan,nan` where
+    the object is absent), or with `objects/ID/groundtruth.txt` for several objects, and with images in `img/`
+    or beside that file. `polygon.txt` (corners `x1,y1,x2,y2,...` a line), `masks/` (images named as the
+    frames; for a single object) and `meta.json` (`"attributes"`) may be there. `root` may also be one
+    sequence itself. All frames of a sequence have the size of its first.
+
+    Args:
+      root: the folder.
+      prefix: put before the name of each sequence's group, e.g. `videos/`.
+
+    Raises:
+      DataError: no sequence in it, or one that is not as described; file and line are named.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise DataError("there is no such folder", str(root), "check the path")
+    folders = [root] if _is_sequence(root) else sorted(filter(_is_sequence, root.iterdir()), key=natural_key)
+    if not folders:
+        do = "give one with NAME/img/ and NAME/groundtruth.txt in it"
+        raise DataError("the folder holds no sequence", str(root), do)
+    return [sequence for folder in folders for sequence in _read_sequence(folder, prefix + folder.name)]
+
+
+def read_boxes(path: Path) -> np.ndarray:
+    """Boxes of a groundtruth.txt: `[T, 4]` float32 `xywh`, a row of NaN where the object is absent.
+
+    Raises:
+      DataError: a line that is not four numbers, partly NaN, infinite, or without a positive size.
+    """
+    rows = _read_rows(path)
+    for line, row in enumerate(rows, start=1):
+        where = f"{path}, line {line}"
+        if len(row) != 4:
+            raise DataError(f"{len(row)} numbers instead of 4", where, "write x,y,w,h")
+        if any(map(math.isnan, row)):
+            if not all(map(math.isnan, row)):
+                raise DataError("a box that is partly NaN", where, "write nan four times where absent")
+        elif not (row[2] > 0 and row[3] > 0):
+            do = "write x,y,w,h with w and h above 0, or nan,nan,nan,nan for an absent object"
+            raise DataError(f"a box of {row[2]:g} by {row[3]:g} px", where, do)
+    return np.array(rows, np.float32).reshape(-1, 4)
+
+
+def _is_sequence(folder: Path) -> bool:
+    return (folder / "groundtruth.txt").is_file() or (folder / "objects").is_dir()
+
+
+def _read_sequence(folder: Path, group: str) -> list[Sequence]:
+    frames = tuple(image_files(folder / "img" if (folder / "img").is_dir() else folder))
+    if not frames:
+        raise DataError("the sequence has no images", str(folder), "put them into img/")
+    size = image_size(frames[0])
+    attributes = _read_attributes(folder / "meta.json")
+    if (folder / "groundtruth.txt").is_file():
+        boxes = _checked_boxes(folder / "groundtruth.txt", len(frames))
+        masks, polygons = _find_masks(folder / "masks", frames), _read_polygons(folder, len(frames))
+        return [Sequence(group, group, frames, boxes, size, masks, polygons, attributes)]
+    objects = sorted(filter(Path.is_dir, (folder / "objects").iterdir()), key=natural_key)
+    if not objects:
+        raise DataError("the sequence has no objects", str(folder), "add objects/ID/groundtruth.txt")
+    return [
+        Sequence(
+            f"{group}/{one.name}",
+            group,
+            frames,
+            _checked_boxes(one / "groundtruth.txt", len(frames)),
+            size,
+            _find_masks(one / "masks", frames),
+            _read_polygons(one, len(frames)),
+            attributes,
+        )
+        for one in objects
+    ]
+
+
+def _checked_boxes(path: Path, count: int) -> np.ndarray:
+    boxes = read_boxes(path)
+    if len(boxes) != count:
+        raise DataError(f"{len(boxes)} boxes for {count} images", str(path), "write one line an image")
+    return boxes
+
+
+def _read_rows(path: Path) -> list[list[float]]:
+    """Numbers of each line, separated by commas, tabs or blanks; empty lines at the end are left out."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        do = "give a text file with one line of numbers a frame"
+        raise DataError("the file cannot be read", str(path), do) from error
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = [float(word) for word in line.replace(",", " ").split()]
+        except ValueError as error:
+            do = "write numbers with a decimal point, separated by commas"
+            raise DataError(f"'{line[:60]}' is not numbers", f"{path}, line {number}", do) from error
+        if any(abs(value) > LIMIT for value in row):  # infinity too; NaN compares false and is judged later
+            raise DataError(f"a coordinate beyond {LIMIT:g}", f"{path}, line {number}", "give frame pixels")
+        rows.append(row)
+    return rows
+
+
+def _read_polygons(folder: Path, count: int) -> tuple[tuple[Polygon, ...], ...] | None:
+    path = folder / "polygon.txt"
+    if not path.is_file():
+        return None
+    rows = _read_rows(path)
+    if len(rows) != count:
+        raise DataError(f"{len(rows)} polygons for {count} images", str(path), "write one line an image")
+    for line, row in enumerate(rows, start=1):
+        if len(row) < 6 or len(row) % 2:
+            do = "write x1,y1,x2,y2,... of three corners or more"
+            raise DataError(f"{len(row)} numbers are no polygon", f"{path}, line {line}", do)
+    polygons = [np.array(row, np.float32).reshape(-1, 2) for row in rows]
+    return tuple((polygon,) if np.isfinite(polygon).all() else () for polygon in polygons)
+
+
+def _find_masks(folder: Path, frames: tuple[Path, ...]) -> tuple[Path | None, ...] | None:
+    if not folder.is_dir():
+        return None
+    by_stem = {path.stem: path for path in image_files(folder)}
+    unknown = sorted(by_stem.keys() - {frame.stem for frame in frames})
+    if unknown:
+        raise DataError(f"mask '{unknown[0]}' has no frame", str(folder), "name the masks as their frames")
+    return tuple(by_stem.get(frame.stem) for frame in frames)
+
+
+def _read_attributes(path: Path) -> tuple[str, ...]:
+    if not path.is_file():
+        return ()
+    try:
+        attributes = json.loads(path.read_text(encoding="utf-8")).get("attributes", [])
+        if not all(isinstance(attribute, str) for attribute in attributes):
+            raise TypeError
+        return tuple(attributes)
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        do = 'write a JSON object, with a list of words for "attributes"'
+        raise DataError("the file is not as expected", str(path), do) from error

@@ -1,0 +1,125 @@
+"""Tracks: one object through the frames of one video (or one image), and how a set of them is split."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+from collections.abc import Hashable
+from collections.abc import Sequence as Listing
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from siamjax.data.images import read_image
+from siamjax.errors import DataError
+
+Polygon = np.ndarray  # [P, 2] corners (x, y), frame pixels
+
+
+class Track(Protocol):
+    """What training needs of one object's way through a video, wherever its pixels come from."""
+
+    @property
+    def name(self) -> str:
+        """Unique within its data set, for messages and reports."""
+        ...
+
+    @property
+    def group(self) -> str:
+        """Name of the video or image, shared by all objects in it."""
+        ...
+
+    @property
+    def boxes(self) -> np.ndarray:
+        """`[T, 4]` float32 `xywh`, frame pixels; a row of NaN where the object is absent."""
+        ...
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """`(height, width)` px of every frame."""
+        ...
+
+    def key(self, number: int) -> Hashable:
+        """Names frame `number` (from 0); two objects of one video share it."""
+        ...
+
+    def read(self, number: int) -> np.ndarray:
+        """`[H, W, 3]` uint8 RGB pixels of frame `number`."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sequence:
+    """A `Track` whose frames are image files.
+
+    Attributes:
+      name: `group`, or `group/ID` where the video has several objects.
+      group: the video or image, relative to the data set's folder, e.g. `videos/otb_Coke`.
+      frames: image files, one a frame.
+      boxes: `[T, 4]` float32 `xywh`, frame pixels; NaN where absent.
+      size: `(height, width)` px of the frames.
+      masks: mask files (0 / 255 when read as grey), None for a frame without one; None where there are none.
+      polygons: outlines of the object, one tuple of `[P, 2]` a frame; None where there are none.
+      attributes: what meta.json says of the sequence, e.g. `("occlusion",)`.
+    """
+
+    name: str
+    group: str
+    frames: tuple[Path, ...]
+    boxes: np.ndarray
+    size: tuple[int, int]
+    masks: tuple[Path | None, ...] | None = None
+    polygons: tuple[tuple[Polygon, ...], ...] | None = None
+    attributes: tuple[str, ...] = ()
+
+    def key(self, number: int) -> Hashable:
+        return self.frames[number]
+
+    def read(self, number: int) -> np.ndarray:
+        """Pixels of a frame.
+
+        Raises:
+          SourceError: the file does not decode.
+          DataError: its size is not the one that the boxes were drawn in.
+        """
+        pixels = read_image(self.frames[number])
+        if pixels.shape[:2] != tuple(self.size):
+            got, wanted = (f"{w}x{h}" for h, w in (pixels.shape[:2], self.size))
+            raise DataError(
+                f"the image is {got} px and its annotations are for {wanted}",
+                where=str(self.frames[number]),
+                do="annotate the image as it is, or resize it back",
+            )
+        return pixels
+
+
+AnyTrack = TypeVar("AnyTrack", bound=Track)
+
+
+def split(tracks: Listing[AnyTrack], patterns: Listing[str]) -> tuple[list[AnyTrack], list[AnyTrack]]:
+    """Divides tracks into those to train on and those to validate on.
+
+    All objects of a video or image fall on the same side.
+
+    Args:
+      tracks: of one data set.
+      patterns: groups to validate on, `*`, `?` and `[]` as in a shell, e.g. `images/pose_*`.
+
+    Returns:
+      `(train, validation)`, each in the order given.
+
+    Raises:
+      DataError: a pattern matches nothing (most likely a name misspelt).
+    """
+    held_out: set[str] = set()
+    groups = {track.group for track in tracks}
+    for pattern in patterns:
+        matches = {group for group in groups if fnmatch.fnmatchcase(group, pattern)}
+        if not matches:
+            raise DataError(
+                f"'{pattern}' names no video and no image", "validation split", "correct or remove the line"
+            )
+        held_out |= matches
+    train = [track for track in tracks if track.group not in held_out]
+    return train, [track for track in tracks if track.group in held_out]
