@@ -51,3 +51,22 @@ class PairBatch:
     search_box: Any
     similar: Any
     index: Any
+
+
+@struct.dataclass
+class TrainPair:
+    """The crops that a net trains on, cut from a `PairBatch` by the augmentation.
+
+    Attributes:
+      exemplar: `[B, h, h, 3]` float32 RGB 0..255.
+      search: `[B, H, H, 3]` float32 RGB 0..255.
+      exemplar_box, search_box: `[B, 4]` float32 `xywh` of the object, pixels of its crop.
+      similar, index: as in `PairBatch`.
+    """
+
+    exemplar: Any
+    search: Any
+    exemplar_box: Any
+    search_box: Any
+    similar: Any
+    index: Any
