@@ -1,0 +1,116 @@
+"""An experiment: one frozen dataclass that holds all settings of a training (P2)."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import traceback
+from pathlib import Path
+from typing import Literal
+
+from flax import linen as nn
+
+from siamjax.data.augment import AugmentConfig
+from siamjax.data.pipeline import DataConfig
+from siamjax.errors import ConfigError
+from siamjax.trackers.siamfc import SiamFCConfig, SiamFCTracker
+from siamjax.training.objectives import Objective
+from siamjax.training.optim import OptimConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """All that decides what a training gives; two equal experiments on equal data give equal weights.
+
+    Attributes:
+      name: of the experiment; goes into the card of the weights.
+      net: linen module called with exemplars and searches.
+      objective: what ties the outputs of the net to targets and a loss.
+      tracker: settings of the tracker that the weights are for, written into the weight file.
+      data, augment, optim: see there.
+      seed: of everything random.
+      batch_size: pairs in the global batch, over all devices and processes.
+      epochs, steps_per_epoch: length of the training; the learning rate changes once an epoch.
+      ema: decay of the moving average of the parameters that becomes the weights; 0 for none.
+      norm_mode: whether BatchNorm uses and learns the statistics of the batch ("train") or keeps those it has
+        ("eval": for weights whose BatchNorm is folded into the convolutions).
+      init_from: weight file to start from; parameters that it lacks keep their initial values.
+      checkpoint_every, log_every: steps between.
+      keep: checkpoints kept.
+      max_bad_steps: bad steps (NaN or Inf) in a row at which the training stops.
+    """
+
+    name: str
+    net: nn.Module
+    objective: Objective
+    tracker: SiamFCConfig
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
+    optim: OptimConfig = dataclasses.field(default_factory=OptimConfig)
+    seed: int = 0
+    batch_size: int = 8
+    epochs: int = 50
+    steps_per_epoch: int = 1000
+    ema: float = 0.0
+    norm_mode: Literal["train", "eval"] = "train"
+    init_from: str | None = None
+    checkpoint_every: int = 1000
+    log_every: int = 50
+    keep: int = 2
+    max_bad_steps: int = 20
+
+    def __post_init__(self):
+        for name in ("batch_size", "epochs", "steps_per_epoch", "checkpoint_every", "log_every", "keep",
+                     "max_bad_steps"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}", where=f"Experiment.{name}",
+                                  do="use 1 or more")
+        if not 0 <= self.ema < 1:
+            raise ConfigError(f"ema is {self.ema}", where="Experiment.ema",
+                              do="use 0 (none) or a decay below 1")
+        if self.norm_mode not in ("train", "eval"):
+            raise ConfigError(f"norm_mode is {self.norm_mode!r}", where="Experiment.norm_mode",
+                              do="use 'train' or 'eval'")
+
+    @property
+    def steps(self) -> int:
+        return self.epochs * self.steps_per_epoch
+
+    def build_tracker(self) -> SiamFCTracker:
+        """The tracker that the trained weights are for."""
+        return SiamFCTracker(self.net, self.tracker)
+
+
+# Settings that change neither the data nor the mathematics: a resumed run may have others.
+FREE = ("checkpoint_every", "log_every", "keep", "max_bad_steps")
+
+
+def load_experiment(path: str | Path) -> Experiment:
+    """The `config` of an experiment file.
+
+    Raises:
+      ConfigError: the file is missing, does not run, or has no `config` that is an `Experiment`.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError("there is no such experiment file", where=str(path),
+                          do="give the path of a Python file with `config = Experiment(...)`")
+    spec = importlib.util.spec_from_file_location(f"experiment_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ConfigError("an experiment is a Python file", where=str(path),
+                          do="give a file that ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except ConfigError:
+        raise
+    except Exception as error:  # whatever a user's file may raise becomes one line with the place in it
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+        line = getattr(error, "lineno", None) or (frames[-1].lineno if frames else "?")
+        raise ConfigError(f"{type(error).__name__}: {error}", where=f"{path}, line {line}",
+                          do="correct the experiment file") from error
+    config = getattr(module, "config", None)
+    if not isinstance(config, Experiment):
+        raise ConfigError("the file has no `config = Experiment(...)`", where=str(path),
+                          do="name the experiment `config`")
+    return config

@@ -1,0 +1,159 @@
+"""The loop around the step: next batch, step, now and then a line and a checkpoint."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import traverse_util
+
+from siamjax import rngs
+from siamjax.data.augment import make_augment
+from siamjax.data.pipeline import batches
+from siamjax.errors import TrainingError, WeightsError
+from siamjax.training import interrupt, optim, output, replicas
+from siamjax.training.checkpoints import Checkpoints, write_provenance
+from siamjax.training.experiment import Experiment
+from siamjax.training.prefetch import prefetched
+from siamjax.training.report import Report
+from siamjax.training.state import TrainState, new_state
+from siamjax.training.step import make_train_step
+from siamjax.types import Params
+from siamjax.weights import files
+
+
+def train(experiment: Experiment, tracks: Sequence[Any], folder: Path, *, data: str,
+          stop_at: int | None = None) -> Path:
+    """Trains, or goes on from the last checkpoint in `folder`.
+
+    Args:
+      experiment: all settings.
+      tracks: of the data set, see `data.pipeline`.
+      folder: output folder; gets `checkpoints/`, `experiment.json`, `metrics.jsonl`, `weights.safetensors`.
+      data: name of the data set, for the record.
+      stop_at: step to stop at and write weights, before the experiment's own end; the schedule stays.
+    Returns:
+      The weight file.
+    Raises:
+      KeyboardInterrupt: stopped by Ctrl-C or SIGTERM, after a checkpoint was saved.
+      TrainingError: too many bad steps in a row.
+      SiamjaxError: settings, folder, data or checkpoint that cannot be used, before the first step.
+    """
+    devices = jax.local_device_count()
+    replicas.check_batch_size(experiment.batch_size, processes=jax.process_count(), local_devices=devices)
+    output.check_writable(folder)
+    last_step = min(stop_at or experiment.steps, experiment.steps)
+    schedule = optim.make_schedule(experiment.optim, experiment.epochs, experiment.steps_per_epoch)
+    tx = optim.make_optimiser(experiment.optim, schedule)
+    augment = make_augment(experiment.augment)
+
+    checkpoints = Checkpoints(folder, keep=experiment.keep)
+    resumed_at = checkpoints.latest_step()
+    write_provenance(folder, experiment, tracks, data=data, resumed_at=resumed_at)
+    first_step = resumed_at or 0
+    stream = batches(tracks, experiment.data, seed=experiment.seed, batch_size=experiment.batch_size,
+                     start_step=first_step, process_index=jax.process_index(),
+                     process_count=jax.process_count())
+    first_batch = next(stream)
+
+    state = _first_state(experiment, tx, augment, first_batch)
+    optim.check_paths(experiment.optim, state.params)
+    output.check_space(folder, state, experiment.keep)
+    if resumed_at is not None:
+        state = checkpoints.restore(state)
+    step = replicas.replicated(make_train_step(
+        experiment.net, experiment.objective, tx, augment, frozen=experiment.optim.frozen,
+        train_norm=experiment.norm_mode == "train", ema=experiment.ema))
+    report = Report(folder / "metrics.jsonl", first_step=first_step, last_step=last_step,
+                    batch_size=experiment.batch_size, quiet=jax.process_index() > 0)
+    if resumed_at is not None:
+        report.say(f"resuming from step {resumed_at}")
+    try:
+        state = _run(experiment, step, state, itertools.chain([first_batch], stream),
+                     range(first_step, last_step), checkpoints, report, schedule)
+    finally:
+        report.close()
+        checkpoints.close()
+    if jax.process_index() == 0:
+        output.write_weights(folder, experiment, state, data)
+    return folder / "weights.safetensors"
+
+
+def _run(experiment, step, state, stream, numbers, checkpoints, report, schedule) -> TrainState:
+    devices = jax.local_device_count()
+    pending: list = []  # (step, its metrics on the device, indices of its pairs)
+    state = replicas.replicate(state)
+    with prefetched(iter(stream)) as ready, interrupt.stop_requests() as asked_to_stop:
+        for number in numbers:
+            batch = next(ready)
+            state, metrics = step(state, replicas.shard_batch(batch, devices))
+            pending.append((number, metrics, batch.index))
+            done = number + 1
+            stopping = asked_to_stop(done)
+            last = stopping or done == numbers.stop
+            if last or done % experiment.log_every == 0:
+                _log(experiment, pending, replicas.unreplicate(state), report, schedule)
+            if last or done % experiment.checkpoint_every == 0:
+                checkpoints.save(replicas.unreplicate(state))
+            if stopping and done < numbers.stop:
+                report.say(f"stopped after step {done}; the same command goes on from there")
+                raise KeyboardInterrupt
+    return replicas.unreplicate(state)
+
+
+def _log(experiment, pending, state: TrainState, report: Report, schedule) -> None:
+    """Reads the metrics of the steps since the last call: the host waits for the device here only."""
+    numbers, metrics, indices = zip(*pending, strict=True)
+    pending.clear()
+    rows = [jax.tree.map(float, m) for m in jax.device_get([replicas.unreplicate(m) for m in metrics])]
+    bad_in_a_row = int(state.skipped_in_a_row)
+    for number, row, index in zip(numbers, rows, indices, strict=True):
+        if not row["good"]:
+            report.line({"step": number + 1, "skipped": True, "indices": np.asarray(index).tolist()})
+            report.say(f"step {number + 1} had NaN or Inf and was skipped; its pairs are in metrics.jsonl")
+    if bad_in_a_row >= experiment.max_bad_steps:
+        raise TrainingError(f"{bad_in_a_row} steps in a row had NaN or Inf", where=f"step {numbers[-1] + 1}",
+                            do="lower optim.peak_lr or optim.clip_norm, or see the pairs in metrics.jsonl")
+    good = [row for row in rows if row["good"]]
+    if good:
+        means = {name: float(np.mean([row[name] for row in good])) for name in good[0] if name != "good"}
+        rate = float(schedule(jnp.asarray(numbers[-1] - int(state.skipped))))
+        report.metrics(numbers[-1] + 1, {**means, "lr": rate, "skipped": int(state.skipped)})
+
+
+def _first_state(experiment: Experiment, tx, augment, batch) -> TrainState:
+    key = jax.random.key(experiment.seed)
+    pair = jax.eval_shape(augment, key, batch)
+    images = [jnp.zeros((1, *image.shape[1:]), jnp.float32) for image in (pair.exemplar, pair.search)]
+    variables = jax.jit(experiment.net.init)(rngs.stream(key, "init"), *images)
+    if experiment.init_from is not None:
+        variables = start_from(variables, files.load(experiment.init_from)[0], where=experiment.init_from)
+    return new_state(variables, tx, key, ema=experiment.ema > 0)
+
+
+def start_from(variables: Params, loaded: Params, *, where: str) -> Params:
+    """`variables` with those of a weight file in place; what the file lacks keeps its initial value.
+
+    Raises:
+      WeightsError: the file has no entries, or one that the net has not or has in another shape.
+    """
+    mine = traverse_util.flatten_dict(variables, sep="/")
+    theirs = traverse_util.flatten_dict(loaded, sep="/")
+    wrong = [f"{name} {value.shape}" + (f" where the net has {mine[name].shape}" if name in mine else "")
+             for name, value in theirs.items() if name not in mine or mine[name].shape != value.shape]
+    if wrong or not theirs:
+        raise WeightsError("the weights are not of this net: " + ("; ".join(wrong[:5]) or "there are none"),
+                           where, "start from weights of the same net, or change the net of the experiment")
+    return traverse_util.unflatten_dict(
+        {name: jnp.asarray(theirs.get(name, value)) for name, value in mine.items()}, sep="/")
+
+
+def read_metrics(folder: Path) -> Iterable[dict[str, Any]]:
+    """The lines of a training's `metrics.jsonl`."""
+    return map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())

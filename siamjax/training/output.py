@@ -1,0 +1,51 @@
+"""The output folder, checked before work starts; the weights, written after it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import jax
+
+from siamjax.errors import OutputError
+from siamjax.training.experiment import Experiment
+from siamjax.training.state import TrainState, tracking_variables
+from siamjax.weights import files, zoo
+
+
+def check_writable(folder: Path) -> None:
+    """Makes `folder` and raises OutputError unless files can be written to it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe.{os.getpid()}"
+        probe.write_bytes(b"\0" * 4096)
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(f"the output folder cannot be written: {error.strerror}", str(folder),
+                          "give --output a folder of yours on a disk with space") from error
+
+
+def check_space(folder: Path, state: TrainState, keep: int) -> None:
+    """Raises OutputError unless the disk has room for the checkpoints of `state`, one more than are kept."""
+    bytes_each = sum(leaf.nbytes for leaf in jax.tree.leaves(state.replace(key=None)))
+    needed, free = (keep + 1) * bytes_each + (1 << 20), shutil.disk_usage(folder).free
+    if free < needed:
+        raise OutputError(f"{free >> 20} MB free, {keep + 1} checkpoints need {needed >> 20} MB", str(folder),
+                          "make space, or lower Experiment.keep")
+
+
+def write_weights(folder: Path, experiment: Experiment, state: TrainState, data: str) -> Path:
+    """Writes `weights.safetensors`: what `siamjax.load(folder)` tracks with."""
+    licence, digest, start = "that of the training data's use", "", "random parameters"
+    if experiment.init_from is not None:
+        _, source = files.load(experiment.init_from)
+        licence, digest = source["licence"], files.digest(experiment.init_from)
+        start = f"{Path(experiment.init_from).name} (sha256 {digest[:16]}; {source['card']})"
+    average = f"; moving average {experiment.ema}" if experiment.ema else ""
+    card = (f"{experiment.name}: {int(state.step)} steps of {experiment.batch_size} pairs, "
+            f"seed {experiment.seed}, on {data}, from {start}{average}")
+    path = folder / "weights.safetensors"
+    metadata = zoo.metadata_for(experiment.build_tracker(), card=card, licence=licence, source_sha256=digest)
+    files.save(path, jax.device_get(tracking_variables(state)), metadata)
+    return path

@@ -1,0 +1,162 @@
+"""Nested frozen settings: changed by a dotted path, written down as JSON, compared."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import difflib
+import enum
+import functools
+import inspect
+import sys
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+from flax import linen as nn
+
+from siamjax.errors import ConfigError
+
+T = typing.TypeVar("T")
+HIDDEN = ("parent", "name")  # fields that linen adds to every module
+
+
+def field_names(settings: Any) -> list[str]:
+    """Names of the settings of a dataclass or of a linen module."""
+    hidden = HIDDEN if isinstance(settings, nn.Module) else ()
+    return [f.name for f in dataclasses.fields(settings) if f.init and f.name not in hidden]
+
+
+def replace_by_path(settings: T, path: str, text: str) -> T:
+    """`settings` with the field at `path` (`"optim.peak_lr"`) set from `text`, read as the field's type.
+
+    Raises:
+      ConfigError: no such field (the message lists those there are), or `text` is not of its type.
+    """
+    return _replace(settings, path.split("."), text, path)
+
+
+def _replace(settings, names: list[str], text: str, path: str):
+    name, rest = names[0], names[1:]
+    prefix = path.split(".")[: len(path.split(".")) - len(names)]
+    own = field_names(settings) if dataclasses.is_dataclass(settings) else []
+    valid = [".".join([*prefix, n]) for n in own]
+    wanted = ".".join([*prefix, name])
+    if wanted not in valid:
+        near = difflib.get_close_matches(wanted, valid, n=1)
+        raise ConfigError(
+            f"there is no setting '{path}'", where="--set",
+            do=(f"did you mean {near[0]}? " if near else "")
+            + (f"valid: {', '.join(valid)}" if valid else f"'{'.'.join(prefix)}' has no settings of its own"))
+    if rest:
+        value = _replace(getattr(settings, name), rest, text, path)
+    else:
+        value = _parse(text, _hint(type(settings), name), path, getattr(settings, name))
+    if isinstance(settings, nn.Module):
+        return settings.clone(**{name: value})
+    return dataclasses.replace(settings, **{name: value})
+
+
+def _hint(cls: type, name: str):
+    owner = next(c for c in cls.__mro__ if name in inspect.get_annotations(c))
+    hint = inspect.get_annotations(owner)[name]
+    # Only this one field: linen's own annotations do not all resolve.
+    one_field = types.SimpleNamespace(__annotations__={name: hint})
+    return typing.get_type_hints(one_field, vars(sys.modules[owner.__module__]))[name]
+
+
+def _parse(text: str, hint: Any, path: str, old: Any):
+    try:
+        return _read(text, hint)
+    except (ValueError, SyntaxError, TypeError):
+        pass
+    if dataclasses.is_dataclass(old) or callable(old):
+        names = field_names(old) if dataclasses.is_dataclass(old) else []
+        raise ConfigError(f"{path} cannot be given as text", where=f"--set {path}={text}",
+                          do=f"set its fields: {', '.join(f'{path}.{n}' for n in names)}" if names
+                          else "set it in the experiment file")
+    raise ConfigError(f"'{text}' is not a value of {path}", where=f"--set {path}={text}",
+                      do=f"give {_words(hint)}, like the present {old!r}")
+
+
+def _read(text: str, hint: Any):
+    """Value of type `hint` that `text` spells; ValueError where it spells none."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        if type(None) in args and text.lower() == "none":
+            return None
+        return _first(text, [a for a in args if a is not type(None)])
+    if origin is typing.Literal:
+        return next(a for a in args if str(a) == text) if text in map(str, args) else _refuse(text)
+    if origin is tuple:
+        if text.startswith("("):
+            return _checked(ast.literal_eval(text), hint)
+        parts = [p for p in text.split(",") if p]
+        kinds = [args[0]] * len(parts) if args[-1:] == (...,) else list(args)
+        return tuple(_read(p, k) for p, k in zip(parts, kinds, strict=True))
+    if hint is bool:
+        return text.lower() == "true" if text.lower() in ("true", "false") else _refuse(text)
+    if hint in (int, float, str, Path):
+        return hint(text)
+    return _refuse(text)
+
+
+def _first(text: str, hints: list):
+    for hint in hints:
+        try:
+            return _read(text, hint)
+        except (ValueError, SyntaxError, TypeError):
+            continue
+    return _refuse(text)
+
+
+def _checked(value: Any, hint: Any):
+    """`value` of a literal, if it is of the (nested tuple) type `hint`."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is tuple and isinstance(value, tuple):
+        kinds = [args[0]] * len(value) if args[-1:] == (...,) else list(args)
+        return tuple(_checked(v, k) for v, k in zip(value, kinds, strict=True))
+    if hint is float and type(value) is int:
+        return float(value)
+    return value if isinstance(hint, type) and type(value) is hint else _refuse(repr(value))
+
+
+def _refuse(text: str):
+    raise ValueError(text)
+
+
+def _words(hint: Any) -> str:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        return "one of " + ", ".join(map(str, args))
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join("none" if a is type(None) else _words(a) for a in args)
+    if origin is tuple:
+        return f"{'' if args[-1:] == (...,) else f'{len(args)} '}values with commas between"
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "text"}.get(hint, str(hint))
+
+
+def describe(value: Any) -> Any:
+    """`value` as what JSON can hold: dataclasses and modules by their class and fields, functions by name."""
+    if isinstance(value, type) or (callable(value) and hasattr(value, "__qualname__")):
+        return f"{value.__module__}.{value.__qualname__}"
+    if isinstance(value, functools.partial):
+        return {"function": describe(value.func), "args": describe(value.args), **describe(value.keywords)}
+    if dataclasses.is_dataclass(value):
+        return {"class": type(value).__name__, **{n: describe(getattr(value, n)) for n in field_names(value)}}
+    if isinstance(value, dict):
+        return {str(k): describe(v) for k, v in value.items()}
+    if isinstance(value, tuple | list):
+        return [describe(v) for v in value]
+    if isinstance(value, enum.Enum):
+        return value.name
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def differences(old: Any, new: Any, path: str = "") -> list[str]:
+    """Where two descriptions differ, one `path: old, now new` each."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return [line for key in sorted(old.keys() | new.keys())
+                for line in differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)]
+    return [] if old == new else [f"{path}: {old!r}, now {new!r}"]
