@@ -59,11 +59,11 @@ class ConvNorm(nn.Module):
         dtype = self.precision.dtype
         x = x.astype(dtype)
         if self.prepared:
-            return self._convolve(x) + self.get_variable("params", "bias").astype(dtype)
+            return self._convolve(x) + _channels(self.get_variable("params", "bias").astype(dtype))
         shape = (self.kernel_size, self.kernel_size, x.shape[-1] // self.groups, self.features)
         y = self._convolve(x, self.param("kernel", nn.initializers.xavier_uniform(), shape))
         if self.use_bias:
-            y = y + self.param("bias", nn.initializers.zeros, (self.features,)).astype(dtype)
+            y = y + _channels(self.param("bias", nn.initializers.zeros, (self.features,)).astype(dtype))
         if self.norm is not None:
             y = nn.BatchNorm(use_running_average=not train, momentum=self.norm.momentum,
                              epsilon=self.norm.epsilon, axis_name=self.axis_name, dtype=jnp.float32,
@@ -79,6 +79,11 @@ class ConvNorm(nn.Module):
         return conv.conv2d(x, kernel.astype(x.dtype), stride=self.stride, padding=self.padding,
                            dilation=self.dilation, groups=self.groups, lowering=self.lowering,
                            precision=self.precision.lax)
+
+
+def _channels(bias: Array) -> Array:
+    """`[O]` as `[1, 1, 1, O]`."""
+    return bias.reshape(1, 1, 1, -1)
 
 
 def max_pool(x: Array, size: int = 3, stride: int = 2, padding: int = 0) -> Array:
