@@ -16,7 +16,8 @@ from siamjax.training.step import AXIS, make_train_step
 from siamjax.types import TrainPair
 
 NET = SiamFC(AlexNet(lowering="lax"))
-LEAVES = {("0", "weight"): "kernel", ("0", "bias"): "bias", ("1", "weight"): "norm/scale", ("1", "bias"): "norm/bias",
+LEAVES = {("0", "weight"): "kernel", ("0", "bias"): "bias",
+          ("1", "weight"): "norm/scale", ("1", "bias"): "norm/bias",
           ("1", "running_mean"): "norm/mean", ("1", "running_var"): "norm/var"}
 
 
@@ -74,7 +75,7 @@ def test_loss_and_gradient_norms(golden, gradients, variant, bar):
     np.testing.assert_allclose(response, g[f"siamfc/{variant}/response"][:, 0], rtol=1e-3, atol=1e-4)
     want = dict(zip(g[f"siamfc/{variant}/param_keys"], g[f"siamfc/{variant}/grad_l2"], strict=True))
     got = {key: float(jnp.linalg.norm(lookup(grads, place(str(key))[1]))) for key in want}
-    # Below a millionth of the largest a norm is rounding: biases that a train-mode BatchNorm takes away again.
+    # Below a millionth of the largest a norm is rounding: biases that a train-mode BatchNorm takes away.
     noise = 1e-6 * max(want.values())
     for key in want:
         np.testing.assert_allclose(got[key], want[key], rtol=bar, atol=noise, err_msg=str(key))
@@ -82,7 +83,7 @@ def test_loss_and_gradient_norms(golden, gradients, variant, bar):
 
 
 def test_batchnorm_buffers_after_one_forward(golden, gradients):
-    """PyTorch keeps the unbiased variance, Flax the biased: at most 4e-4 here, within the bar of BatchNorm."""
+    """PyTorch keeps the unbiased variance, Flax the biased: at most 4e-4 here, within BatchNorm's bar."""
     g = golden("training_part1")
     stats = gradients["train"][0][1][1]
     for key, want in zip(g["siamfc/train/bn_keys"], g["siamfc/train/bn_l2_after"], strict=True):
@@ -94,7 +95,8 @@ def test_four_sgd_steps(golden, variables, pair):
     g = golden("training_part1")
     config = OptimConfig(peak_lr=1e-2, final_lr=1e-2, momentum=0.9, weight_decay=5e-4)
     tx = make_optimiser(config, make_schedule(config, 1, 10))
-    step = jax.jit(jax.vmap(make_train_step(NET, LogisticObjective(), tx, lambda key, pair: pair), axis_name=AXIS))
+    step = make_train_step(NET, LogisticObjective(), tx, lambda key, pair: pair)
+    step = jax.jit(jax.vmap(step, axis_name=AXIS))
     state = jax.tree.map(lambda leaf: leaf[None], new_state(variables, tx, jax.random.key(0), ema=False))
     losses = []
     for _ in range(4):
