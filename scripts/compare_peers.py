@@ -1,0 +1,189 @@
+"""Our models beside KCF, MIL, CSRT, NanoTrackV2 and a box that never moves, on the same frames.
+
+    python scripts/compare_peers.py --data ../shared/sequences --peers ../shared/weights/peers \
+        --output runs/peers [--model M]...
+
+The peers run through OpenCV 4 (contrib) in an environment of their own, made once in the user's cache folder:
+this project does not depend on OpenCV. Their result files have the layout of `siamjax evaluate`, and the same
+code scores them. A finished run is not repeated; remove OUTPUT/NAME to run a peer again. Prints one Markdown
+table, and leaves report.html and report.json in OUTPUT. Without `--model` only the peers are run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+import venv
+from pathlib import Path
+
+NAMES = ("still", "KCF", "MIL", "CSRT", "NanoTrackV2")
+PACKAGES = ("opencv-contrib-python-headless>=4.10,<5", "numpy>=2", "pillow>=11")
+WORKER = "--worker"
+
+
+def main() -> None:
+    arguments = parse()
+    from siamjax.data.readers.folder import read_folder
+    from siamjax.errors import SiamjaxError
+    from siamjax.evaluation import reports, runner, scoring
+    from siamjax.ops import metrics
+    from siamjax.outputs import check_folder
+
+    try:
+        convention = metrics.CONVENTIONS[arguments.convention]
+        sequences = read_folder(arguments.data)
+        runner.check_sequences(sequences)
+        check_folder(arguments.output)
+        run_peers(arguments, sequences)
+        names = [*NAMES, *run_models(arguments, sequences)]
+        scores = [scoring.score_tracker(arguments.output / name, sequences, convention) for name in names]
+        page = reports.write_reports(
+            arguments.output, scores, sequences, data_folder=arguments.data, convention=convention
+        )
+    except SiamjaxError as error:
+        sys.exit(f"error: {error}")
+    print(reports.table(scores, markdown=True))
+    say(f"convention {convention.name}: {convention.rule}\nreport: {page}")
+
+
+def parse() -> argparse.Namespace:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser.add_argument("--data", type=Path, required=True, help="folder of sequences")
+    parser.add_argument("--peers", type=Path, required=True, help="folder of nanotrackv2_*.onnx")
+    parser.add_argument("--output", type=Path, required=True, help="folder for results and reports")
+    parser.add_argument("--model", action="append", default=[], help="a model of ours; may be repeated")
+    conventions = ("visible", "otb", "lasot", "got10k", "pysot")
+    parser.add_argument("--convention", default="visible", choices=conventions)
+    return parser.parse_args()
+
+
+def run_peers(arguments: argparse.Namespace, sequences: list) -> None:
+    """Tracks what has no result yet, in the peers' own environment."""
+    from siamjax.errors import SourceError
+    from siamjax.evaluation import results
+
+    for part in ("backbone", "head"):
+        file = arguments.peers / f"nanotrackv2_{part}.onnx"
+        if not file.is_file():
+            raise SourceError("there is no such file", str(file), "give the folder that holds it as --peers")
+    python = environment()
+    opencv = subprocess.run(
+        [python, "-c", "import cv2; print(cv2.__version__)"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    for name in NAMES:
+        record = {"tracker": name, "opencv": opencv, "data": str(arguments.data.resolve())}
+        results.claim(arguments.output / name, record)
+    jobs = [
+        {
+            "tracker": name,
+            "raw": str(arguments.output / name / "raw"),
+            "sequence": results.stem(sequence.name),
+            "frames": [str(file) for file in sequence.frames],
+            "box": sequence.boxes[0].tolist(),
+        }
+        for name in NAMES
+        for sequence in sequences
+        if not results.has_run(arguments.output / name, sequence.name)
+    ]
+    say(f"{len(jobs)} runs of {len(NAMES) * len(sequences)} to do, OpenCV {opencv}")
+    if jobs:
+        task = json.dumps({"peers": str(arguments.peers), "jobs": jobs})
+        subprocess.run([python, __file__, WORKER], input=task, text=True, check=True)
+
+
+def run_models(arguments: argparse.Namespace, sequences: list) -> list[str]:
+    """Tracks with our models, in this environment; returns their names in the output folder."""
+    if not arguments.model:
+        return []
+    from siamjax.evaluation import runner
+    from siamjax.trackers.loop import track_frames
+    from siamjax.weights import zoo
+
+    entries = runner.contenders([zoo.load(model) for model in arguments.model], track_frames)
+    for entry in entries:
+        runner.run(entry, sequences, arguments.output, data_folder=arguments.data, progress=say)
+    return [entry.name for entry in entries]
+
+
+def environment() -> str:
+    """The Python of an environment with OpenCV in the user's cache folder, made where it is not there."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "siamjax" / "peers"
+    python = cache / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    ready = cache / "ready"  # written last: a half-made environment is made again
+    if not ready.is_file() or ready.read_text() != " ".join(PACKAGES):
+        say(f"making an environment with OpenCV in {cache}")
+        venv.create(cache, with_pip=True, clear=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
+        ready.write_text(" ".join(PACKAGES))
+    return str(python)
+
+
+def work() -> None:
+    """Runs inside the peers' environment: reads jobs from the standard input and writes result files."""
+    import cv2
+    import numpy as np
+    from PIL import Image
+
+    task = json.loads(sys.stdin.read())
+    # One thread, as a setting that every machine has.
+    cv2.setNumThreads(1)
+    started = time.perf_counter()
+    for number, job in enumerate(task["jobs"], 1):
+        cv2.setRNGSeed(0)  # MIL draws its samples at random
+        tracker = make(cv2, job["tracker"], Path(task["peers"]))
+        boxes, seconds = [job["box"]], [0.0]
+        for index, file in enumerate(job["frames"]):
+            # Pillow decodes, as it does for our own trackers: decoders differ by a grey level here and there.
+            frame = np.ascontiguousarray(np.asarray(Image.open(file).convert("RGB"))[:, :, ::-1])
+            start = time.perf_counter()
+            if index == 0:
+                if tracker is not None:
+                    tracker.init(frame, whole(job["box"]))
+                seconds[0] = time.perf_counter() - start
+                continue
+            box = boxes[-1]
+            if tracker is not None:
+                found, answer = tracker.update(frame)
+                box = [float(value) for value in answer] if found else box  # lost: the last box is held
+            seconds.append(time.perf_counter() - start)
+            boxes.append(box)
+        raw, name = Path(job["raw"]), job["sequence"]
+        if tracker is not None:  # a box that never moves has no speed
+            write(raw / f"{name}_time.txt", [f"{value:.8f}" for value in seconds])
+        write(raw / f"{name}.txt", [",".join(f"{value:.4f}" for value in box) for box in boxes])
+        left = (time.perf_counter() - started) / number * (len(task["jobs"]) - number)
+        say(f"{number}/{len(task['jobs'])} {job['tracker']} {name}, {left:.0f} s left")
+
+
+def make(cv2, name: str, peers: Path):
+    """A new tracker with its default settings; None for the box that never moves."""
+    if name == "NanoTrackV2":
+        params = cv2.TrackerNano_Params()
+        params.backbone = str(peers / "nanotrackv2_backbone.onnx")
+        params.neckhead = str(peers / "nanotrackv2_head.onnx")
+        return cv2.TrackerNano_create(params)
+    return None if name == "still" else getattr(cv2, f"Tracker{name}_create")()
+
+
+def whole(box: list[float]) -> tuple[int, ...]:
+    """A box in whole pixels: OpenCV's trackers take no others."""
+    return tuple(max(1, round(value)) if i > 1 else round(value) for i, value in enumerate(box))
+
+
+def write(path: Path, lines: list[str]) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text("".join(f"{line}\n" for line in lines))
+    partial.replace(path)
+
+
+def say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    work() if WORKER in sys.argv else main()

@@ -1,0 +1,56 @@
+"""The frames on which a tracker did worst, as pictures inside the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+from PIL import Image
+
+from siamjax.data import sequences as data
+from siamjax.data.images import read_image
+from siamjax.errors import SourceError
+from siamjax.evaluation import overlay
+from siamjax.evaluation.scoring import SequenceScore, TrackerScore
+
+PICTURE_WIDTH = 400  # px
+MOST_PICTURES = 24  # a tracker
+
+
+def worst_frames(tracker: TrackerScore, sequences: Sequence[data.Sequence]) -> str:
+    """HTML of the frame of lowest overlap of each sequence, those that went worst first."""
+    pairs = [(row, one) for row, one in zip(tracker.sequences, sequences) if row.worst_frame is not None]
+    pairs.sort(key=lambda pair: float(np.nanmin(pair[0].overlaps[1:])))
+    figures = "".join(_figure(row, one) for row, one in pairs[:MOST_PICTURES])
+    shown = "every sequence"
+    if len(pairs) > MOST_PICTURES:
+        shown = f"the {MOST_PICTURES} of {len(pairs)} sequences that went worst"
+    return (
+        f"<h2>Worst frames of {escape(tracker.name)}</h2>"
+        f'<p class="quiet">The first frame with the lowest overlap, of {shown}. '
+        "The tracker's box is orange, with its score; the true box is white.</p>"
+        f'<div class="gallery">{figures}</div>'
+    )
+
+
+def _figure(row: SequenceScore, sequence: data.Sequence) -> str:
+    frame = row.worst_frame or 0
+    what = f"frame {frame} of {len(row.boxes)}, overlap {row.overlaps[frame]:.2f}"
+    caption = f"<figcaption><b>{escape(row.name)}</b><span>{what}</span></figcaption>"
+    try:
+        pixels = read_image(sequence.frames[frame])
+    except SourceError:
+        return f'<figure><p class="quiet">This frame cannot be read.</p>{caption}</figure>'
+    scale = min(1.0, PICTURE_WIDTH / pixels.shape[1])
+    size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
+    small = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
+    scores = None if row.scores is None else row.scores[frame : frame + 1]
+    drawn = overlay.draw(small, row.boxes[frame] * scale, scores=scores, truth=sequence.boxes[frame] * scale)
+    file = io.BytesIO()
+    Image.fromarray(drawn).save(file, "JPEG", quality=82)
+    encoded = base64.b64encode(file.getvalue()).decode()
+    alt = escape(f"{row.name}, {what}: the tracker's box and the true one")
+    return f'<figure><img src="data:image/jpeg;base64,{encoded}" alt="{alt}">{caption}</figure>'

@@ -1,0 +1,252 @@
+"""Boxes drawn on frames, and frames written as a video or set side by side."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from siamjax.errors import ConfigError, OutputError
+
+# Told apart by the colour-blind too (Okabe and Ito 2008, brightened for video); targets beyond eight repeat.
+COLOURS = (
+    (255, 176, 0), (64, 186, 255), (0, 214, 143), (255, 110, 64),
+    (240, 228, 66), (226, 134, 196), (120, 140, 255), (190, 190, 190),
+)  # fmt: skip
+TRUTH_COLOUR = (255, 255, 255)
+SHADE = (0, 0, 0)
+
+
+def draw(
+    pixels: np.ndarray,
+    boxes: np.ndarray,
+    *,
+    scores: np.ndarray | None = None,
+    lost: np.ndarray | None = None,
+    truth: np.ndarray | None = None,
+) -> np.ndarray:
+    """A copy of a frame with boxes on it, each in its target's colour.
+
+    Args:
+      pixels: `[H, W, 3]` uint8 RGB.
+      boxes: `[N, 4]` xywh, one a target; a row that is not finite is not drawn.
+      scores: `[N]` in 0..1, written at the boxes.
+      lost: `[N]` bool; a lost target's box is dashed and dimmed.
+      truth: `[M, 4]` or `[4]` true boxes, in thin white lines.
+    Returns:
+      `[H, W, 3]` uint8.
+    """
+    canvas = np.array(pixels, np.uint8)
+    shortest = min(canvas.shape[:2])
+    thickness = max(2.0, shortest / 240)
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    if truth is not None:
+        for box in np.asarray(truth, np.float64).reshape(-1, 4):
+            _outline(canvas, box, TRUTH_COLOUR, thickness / 2)
+    for target, box in enumerate(boxes):
+        colour = COLOURS[target % len(COLOURS)]
+        is_lost = lost is not None and bool(lost[target])
+        _outline(canvas, box, colour, thickness, dashed=is_lost)
+        words = [f"{target}"] if len(boxes) > 1 else []
+        words += ["lost"] if is_lost else []
+        words += [f"{scores[target]:.2f}"] if scores is not None and np.isfinite(scores[target]) else []
+        if words and np.isfinite(box).all():
+            _label(canvas, box, " ".join(words), colour, max(11, shortest // 28), 0.6 if is_lost else 0.9)
+    return canvas
+
+
+def contact_sheet(
+    pictures: Sequence[np.ndarray], labels: Sequence[str] = (), *, columns: int = 4, width: int = 320
+) -> np.ndarray:
+    """Pictures side by side, row by row, each scaled to `width` px and centred in its cell.
+
+    Args:
+      pictures: uint8 RGB `[h, w, 3]` of any sizes; at least one.
+      labels: a word for each picture, written in its corner; none at all, or one each.
+      columns: pictures in a row.
+      width: of a picture, px.
+    Returns:
+      `[H, W, 3]` uint8.
+    """
+    if not pictures or len(labels) not in (0, len(pictures)):
+        raise ConfigError(
+            f"{len(pictures)} pictures with {len(labels)} labels", "contact sheet", "give one label each"
+        )
+    tiles = [_scaled(picture, width) for picture in pictures]
+    columns = min(columns, len(tiles))
+    height = max(tile.shape[0] for tile in tiles)
+    gap = 4
+    rows = -(-len(tiles) // columns)
+    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 24, np.uint8)
+    for index, tile in enumerate(tiles):
+        if labels:
+            _label(tile, np.array([0.0, 0, 0, 0]), labels[index], TRUTH_COLOUR, max(11, width // 24), 0.85)
+        top = gap + (index // columns) * (height + gap) + (height - tile.shape[0]) // 2
+        left = gap + (index % columns) * (width + gap)
+        sheet[top : top + tile.shape[0], left : left + width] = tile
+    return sheet
+
+
+class VideoWriter:
+    """Writes frames as an H.264 video (yuv420p, plays everywhere); `with VideoWriter(path, fps) as writer:`.
+
+    The file appears under its name when the block ends. An error in the block leaves nothing behind; Ctrl-C
+    keeps the video of what was done. The first frame sets the size: an odd side gains one repeated row or
+    column, and a later frame of another size is scaled to it. Without a frame there is no file.
+
+    Args:
+      path: of the video, `.mp4`.
+      fps: frames a second, 0 < fps <= 1000.
+    Raises:
+      ConfigError: `fps` out of range, or another ending than `.mp4`.
+      OutputError: the file cannot be written.
+    """
+
+    def __init__(self, path: str | Path, fps: float = 30.0):
+        self.path = Path(path)
+        if not 0 < fps <= 1000:
+            raise ConfigError(f"{fps} frames a second", "fps", "give a rate above 0 and up to 1000")
+        if self.path.suffix.lower() != ".mp4":
+            raise ConfigError(f"a video named '{self.path.name}'", "path", "let its name end in .mp4")
+        self._rate = Fraction(fps).limit_denominator(1001)
+        self._partial = self.path.with_name(f".{self.path.stem}.{os.getpid()}.partial")
+        self._container = self._stream = None
+
+    def __enter__(self) -> VideoWriter:
+        try:
+            self._container = av.open(
+                str(self._partial), "w", format="mp4", options={"movflags": "faststart"}
+            )
+        except (OSError, av.error.FFmpegError) as error:
+            raise self._refused(error) from error
+        return self
+
+    def write(self, pixels: np.ndarray) -> None:
+        """Appends one frame `[H, W, 3]` uint8 RGB."""
+        assert self._container is not None, "write belongs inside `with VideoWriter(...)`"
+        try:
+            if self._stream is None:
+                self._stream = self._container.add_stream("libx264", rate=self._rate)
+                self._stream.width, self._stream.height = (side + side % 2 for side in pixels.shape[1::-1])
+                self._stream.pix_fmt = "yuv420p"
+                self._stream.options = {"crf": "20", "preset": "veryfast"}
+            frame = av.VideoFrame.from_ndarray(self._fitted(pixels), format="rgb24")
+            self._container.mux(self._stream.encode(frame))
+        except (OSError, av.error.FFmpegError) as error:
+            raise self._refused(error) from error
+
+    def __exit__(self, kind, error, trace) -> None:
+        finished = (kind is None or issubclass(kind, KeyboardInterrupt)) and self._stream is not None
+        try:
+            if finished:
+                self._container.mux(self._stream.encode())
+            self._container.close()
+            if finished:
+                self._partial.replace(self.path)
+        except (OSError, av.error.FFmpegError) as failure:
+            if kind is None:  # otherwise the block's own error says more
+                raise self._refused(failure) from failure
+        finally:
+            self._partial.unlink(missing_ok=True)
+
+    def _fitted(self, pixels: np.ndarray) -> np.ndarray:
+        height, width = self._stream.height, self._stream.width
+        spare = height - pixels.shape[0], width - pixels.shape[1]
+        if spare == (0, 0):
+            return np.ascontiguousarray(pixels)
+        if min(spare) >= 0 and max(spare) <= 1:
+            return np.pad(pixels, ((0, spare[0]), (0, spare[1]), (0, 0)), mode="edge")
+        return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR))
+
+    def _refused(self, error: Exception) -> OutputError:
+        reason = getattr(error, "strerror", None) or error
+        return OutputError(f"the video cannot be written: {reason}", str(self.path), "choose another folder")
+
+
+def _outline(
+    canvas: np.ndarray, box: np.ndarray, colour: tuple, thickness: float, dashed: bool = False
+) -> None:
+    """Draws a box's edges, `thickness` px wide about its border, over a dark rim that shows on any ground."""
+    if not np.isfinite(box).all():
+        return
+    x0, y0, x1, y1 = box[0], box[1], box[0] + max(box[2], 0.0), box[1] + max(box[3], 0.0)
+    for half, paint, alpha in (
+        (thickness / 2 + 1, SHADE, 0.3 if dashed else 0.45),
+        (thickness / 2, colour, 0.6 if dashed else 1.0),
+    ):
+        # Top and bottom span the corners, left and right lie between them: no pixel is painted twice.
+        edges = [(x0 - half, y - half, x1 + half, y + half, True) for y in (y0, y1)]
+        edges += [(x - half, y0 + half, x + half, y1 - half, False) for x in (x0, x1)]
+        for left, top, right, bottom, is_level in edges:
+            if not dashed:
+                _fill(canvas, left, top, right, bottom, paint, alpha)
+            elif is_level:
+                for start, stop in _dashes(left, right, canvas.shape[1], 5 * thickness):
+                    _fill(canvas, start, top, stop, bottom, paint, alpha)
+            else:
+                for start, stop in _dashes(top, bottom, canvas.shape[0], 5 * thickness):
+                    _fill(canvas, left, start, right, stop, paint, alpha)
+
+
+def _dashes(start: float, stop: float, limit: int, length: float) -> list[tuple[float, float]]:
+    """Dashes of `length` with gaps of half of it from `start` to `stop`, those within 0..limit."""
+    period = 1.5 * length
+    first = max(0, math.floor(-start / period))
+    last = math.ceil((min(stop, limit) - start) / period)
+    begins = (start + k * period for k in range(first, last))
+    return [(begin, min(begin + length, stop)) for begin in begins]
+
+
+def _fill(
+    canvas: np.ndarray, x0: float, y0: float, x1: float, y1: float, colour: tuple, alpha: float
+) -> None:
+    """Blends an upright rectangle in, each pixel by the share of its area that is covered."""
+    height, width = canvas.shape[:2]
+    left, right = max(0, math.floor(min(x0, width))), min(width, math.ceil(max(x1, 0)))
+    top, bottom = max(0, math.floor(min(y0, height))), min(height, math.ceil(max(y1, 0)))
+    if left >= right or top >= bottom:
+        return
+    columns, rows = np.arange(left, right), np.arange(top, bottom)
+    across = np.clip(np.minimum(x1, columns + 1) - np.maximum(x0, columns), 0, 1)
+    down = np.clip(np.minimum(y1, rows + 1) - np.maximum(y0, rows), 0, 1)
+    share = alpha * down[:, None, None] * across[None, :, None]
+    window = canvas[top:bottom, left:right]
+    window[...] = np.rint(window + share * (np.asarray(colour) - window.astype(np.float64)))
+
+
+def _label(
+    canvas: np.ndarray, box: np.ndarray, text: str, colour: tuple, font_size: int, alpha: float
+) -> None:
+    """Writes `text` on a plate of `colour` above the box, or inside it where the frame ends there."""
+    mask = _text_mask(text, font_size)
+    high, wide = min(mask.shape[0], canvas.shape[0]), min(mask.shape[1], canvas.shape[1])
+    above = box[1] - high - 2
+    top = int(np.clip(above if above >= 0 else box[1] + 2, 0, canvas.shape[0] - high))
+    left = int(np.clip(box[0] - 1, 0, canvas.shape[1] - wide))
+    _fill(canvas, left, top, left + wide, top + high, colour, alpha)
+    window = canvas[top : top + high, left : left + wide]
+    window[...] = np.rint(window * (1 - mask[:high, :wide, None]))
+
+
+@functools.lru_cache(maxsize=256)
+def _text_mask(text: str, font_size: int) -> np.ndarray:
+    """Coverage `[h, w]` in 0..1 of a line of text with a small margin; ascenders set the height."""
+    font = ImageFont.load_default(font_size)
+    left, _, right, _ = font.getbbox(text)
+    margin = max(2, font_size // 5)
+    size = (math.ceil(right - left) + 2 * margin, font_size + 2 * margin)
+    image = Image.new("L", size)
+    ImageDraw.Draw(image).text((margin - left, size[1] / 2), text, fill=255, font=font, anchor="lm")
+    return np.asarray(image, np.float64) / 255
+
+
+def _scaled(picture: np.ndarray, width: int) -> np.ndarray:
+    height = max(1, round(picture.shape[0] * width / picture.shape[1]))
+    return np.array(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS))

@@ -1,0 +1,187 @@
+"""Trackers x sequences -> result files. A run that was stopped goes on where it was."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+import siamjax
+from siamjax.data import sequences as data
+from siamjax.errors import ConfigError, DataError
+from siamjax.evaluation import results
+from siamjax.evaluation.protocols import PROTOCOLS, Track
+from siamjax.trackers.base import LoadedTracker
+from siamjax.weights import spec
+
+
+@dataclasses.dataclass(frozen=True)
+class Contender:
+    """A tracker that takes part in an evaluation.
+
+    Attributes:
+      name: of its folder and in the tables.
+      track: follows targets through frames.
+      record: what makes its results what they are (weights, settings, code); written beside them.
+    """
+
+    name: str
+    track: Track
+    record: dict[str, object]
+
+
+def contenders(
+    loaded: Sequence[LoadedTracker],
+    track_frames: Callable[..., list],
+) -> list[Contender]:
+    """Makes contenders of loaded trackers; a second one of the same name gets `-2`, a third `-3`.
+
+    Args:
+      loaded: as `weights.zoo.load` gives them.
+      track_frames: `(tracker, params, frames, boxes) -> results`, that is `trackers.loop.track_frames`.
+    """
+    names: list[str] = []
+    for entry in loaded:
+        count = 1
+        while (name := entry.name if count == 1 else f"{entry.name}-{count}") in names:
+            count += 1
+        names.append(name)
+
+    def bound(entry: LoadedTracker) -> Track:
+        return lambda frames, boxes: track_frames(entry.tracker, entry.params, frames, boxes)
+
+    return [Contender(name, bound(entry), describe(entry)) for name, entry in zip(names, loaded)]
+
+
+def describe(loaded: LoadedTracker) -> dict[str, object]:
+    """What makes a tracker's results what they are, as JSON."""
+    digest = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(loaded.params):
+        array = np.asarray(leaf)
+        digest.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return {
+        "model": loaded.name,
+        "weights_sha256": digest.hexdigest(),
+        "tracker": spec.encode(loaded.tracker),
+        "code_sha256": _code_digest(),
+        "versions": versions(),
+        "device": f"{jax.devices()[0].device_kind} ({jax.default_backend()}, {platform.machine()})",
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the figures depend on."""
+    packages = ("siamjax", "jax", "jaxlib", "flax", "numpy", "pillow")
+    return {"python": platform.python_version()} | {package: version(package) for package in packages}
+
+
+def check_sequences(sequences: Sequence[data.Sequence]) -> None:
+    """Checks, before anything is tracked, that every sequence can be started and stored.
+
+    Raises:
+      DataError: no sequences; a first frame without a box; names whose files would collide.
+    """
+    if not sequences:
+        raise DataError("no sequences", "data", "give a folder of sequences")
+    owners: dict[str, str] = {}
+    for sequence in sequences:
+        if not np.isfinite(sequence.boxes[0]).all():
+            raise DataError(
+                "the target is absent from frame 1", sequence.name, "cut the sequence to start where it shows"
+            )
+        for ending in ("", "_scores", "_time"):
+            file = f"{results.stem(sequence.name)}{ending}.txt"
+            if file in owners:
+                where = f"{owners[file]} and {sequence.name}"
+                raise DataError(f"two sequences have the result file {file}", where, "rename one")
+            owners[file] = sequence.name
+
+
+def run(
+    contender: Contender,
+    sequences: Sequence[data.Sequence],
+    output: Path,
+    *,
+    data_folder: Path,
+    protocol: str = "ope",
+    progress: Callable[[str], None] = print,
+) -> None:
+    """Tracks every sequence that has no result yet and writes `output/NAME/raw/`.
+
+    Args:
+      contender: the tracker.
+      sequences: checked by `check_sequences`.
+      output: folder of the whole evaluation.
+      data_folder: of the sequences.
+      protocol: a key of `PROTOCOLS`.
+      progress: is given a line a sequence where the output is no terminal (there a bar is drawn).
+    Raises:
+      ConfigError: an unknown protocol.
+      OutputError: the folder holds results of another run.
+    """
+    follow = find_protocol(protocol)
+    folder = output / contender.name
+    results.claim(folder, record_of(contender, data_folder, protocol))
+    todo = [sequence for sequence in sequences if not results.has_run(folder, sequence.name)]
+    if done := len(sequences) - len(todo):
+        progress(f"{contender.name}: {done} of {len(sequences)} sequences are there already")
+    on_terminal = sys.stderr.isatty()
+    total = sum(len(sequence.frames) for sequence in todo)
+    with tqdm(total=total, unit="frame", desc=contender.name, disable=not on_terminal) as bar:
+        for number, sequence in enumerate(todo, 1):
+            bar.set_postfix_str(sequence.name)
+            result = follow(contender.track, sequence, bar.update)
+            if len(result.boxes) != len(sequence.frames):
+                raise DataError(
+                    f"{len(result.boxes)} results for {len(sequence.frames)} frames",
+                    f"{contender.name} on {sequence.name}",
+                    "let the tracker answer every frame",
+                )
+            results.write_run(folder, sequence.name, result)
+            if not on_terminal:
+                rate = frames_per_second(result.seconds)
+                place = f"{contender.name}: {number}/{len(todo)} {sequence.name}"
+                progress(f"{place}, {len(sequence.frames)} frames at {rate:.1f} frames/s")
+
+
+def record_of(contender: Contender, data_folder: Path, protocol: str) -> dict[str, object]:
+    """What is written beside the results; a run with another record is another run."""
+    return contender.record | {"protocol": protocol, "data": str(data_folder.resolve())}
+
+
+def find_protocol(name: str) -> Callable:
+    """The protocol of that name.
+
+    Raises:
+      ConfigError: there is none; lists what there is.
+    """
+    if name not in PROTOCOLS:
+        known = ", ".join(PROTOCOLS)
+        raise ConfigError(f"unknown protocol '{name}'", "--protocol", f"choose one of: {known}")
+    return PROTOCOLS[name]
+
+
+def frames_per_second(seconds: np.ndarray) -> float:
+    """Frames after the first over the time they took; NaN without any."""
+    spent = float(np.sum(seconds[1:]))
+    return (len(seconds) - 1) / spent if spent > 0 else float("nan")
+
+
+def _code_digest() -> str:
+    """Digest of the code that results depend on: with other code an earlier run is another run."""
+    root = Path(siamjax.__file__).parent
+    digest = hashlib.sha256()
+    for layer in ("ops", "nets", "trackers", "weights", "data"):
+        for file in sorted((root / layer).rglob("*.py")):
+            digest.update(file.relative_to(root).as_posix().encode())
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
