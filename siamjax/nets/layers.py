@@ -73,8 +73,9 @@ class ConvNorm(nn.Module):
     def _convolve(self, x: Array, kernel: Array | None = None) -> Array:
         """With the given kernel, or else with the prepared one."""
         if kernel is None and self.has_variable("params", "transformed"):
-            return conv.conv2d_transformed(x, self.get_variable("params", "transformed"), padding=self.padding,
-                                           dilation=self.dilation, precision=self.precision.lax)
+            kernels = self.get_variable("params", "transformed")
+            return conv.conv2d_transformed(x, kernels, padding=self.padding, dilation=self.dilation,
+                                           precision=self.precision.lax)
         kernel = self.get_variable("params", "kernel") if kernel is None else kernel
         return conv.conv2d(x, kernel.astype(x.dtype), stride=self.stride, padding=self.padding,
                            dilation=self.dilation, groups=self.groups, lowering=self.lowering,
@@ -84,6 +85,10 @@ class ConvNorm(nn.Module):
 def _channels(bias: Array) -> Array:
     """`[O]` as `[1, 1, 1, O]`."""
     return bias.reshape(1, 1, 1, -1)
+
+
+def _add_bias(y: Array, bias: Array) -> Array:
+    return y + bias.astype(y.dtype)[None, None, None]
 
 
 def max_pool(x: Array, size: int = 3, stride: int = 2, padding: int = 0) -> Array:
