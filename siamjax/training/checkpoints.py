@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import subprocess
 from collections.abc import Sequence
@@ -16,10 +15,10 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-import siamjax
 from siamjax.errors import ConfigError, OutputError, WeightsError
+from siamjax.outputs import write_text
+from siamjax.settings import describe, differences
 from siamjax.training.experiment import FREE, Experiment
-from siamjax.training.settings import describe, differences
 from siamjax.training.state import TrainState
 
 PROVENANCE = "experiment.json"
@@ -117,7 +116,7 @@ def write_provenance(folder: Path, experiment: Experiment, tracks: Sequence[Any]
         runs = before.get("runs", [])
     runs = [*runs, {"from_step": resumed_at or 0, "data": data, **surroundings()}]
     if jax.process_index() == 0:
-        write_atomically(path, json.dumps({**now, "runs": runs}, indent=2) + "\n")
+        write_text(path, json.dumps({**now, "runs": runs}, indent=2) + "\n")
 
 
 def surroundings() -> dict[str, Any]:
@@ -129,7 +128,7 @@ def surroundings() -> dict[str, Any]:
 
 def git_revision() -> str | None:
     """Revision of the checkout the package runs from, with a + if files were changed; None outside one."""
-    root = Path(siamjax.__file__).parent.parent
+    root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None
     try:
@@ -139,13 +138,6 @@ def git_revision() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return run[0].stdout.strip() + ("+" if run[1].stdout.strip() else "")
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text)
-    os.replace(temporary, path)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -17,10 +17,10 @@ from siamjax import rngs
 from siamjax.data.augment import make_augment
 from siamjax.data.pipeline import batches
 from siamjax.errors import TrainingError, WeightsError
+from siamjax.outputs import check_folder
 from siamjax.training import interrupt, optim, output, replicas
 from siamjax.training.checkpoints import Checkpoints, write_provenance
 from siamjax.training.experiment import Experiment
-from siamjax.training.prefetch import prefetched
 from siamjax.training.report import Report
 from siamjax.training.state import TrainState, new_state
 from siamjax.training.step import make_train_step
@@ -47,7 +47,7 @@ def train(experiment: Experiment, tracks: Sequence[Any], folder: Path, *, data: 
     """
     devices = jax.local_device_count()
     replicas.check_batch_size(experiment.batch_size, processes=jax.process_count(), local_devices=devices)
-    output.check_writable(folder)
+    check_folder(folder)
     last_step = min(stop_at or experiment.steps, experiment.steps)
     schedule = optim.make_schedule(experiment.optim, experiment.epochs, experiment.steps_per_epoch)
     tx = optim.make_optimiser(experiment.optim, schedule)
@@ -78,6 +78,7 @@ def train(experiment: Experiment, tracks: Sequence[Any], folder: Path, *, data: 
         state = _run(experiment, step, state, itertools.chain([first_batch], stream),
                      range(first_step, last_step), checkpoints, report, schedule)
     finally:
+        stream.close()
         report.close()
         checkpoints.close()
     if jax.process_index() == 0:
@@ -89,9 +90,8 @@ def _run(experiment, step, state, stream, numbers, checkpoints, report, schedule
     devices = jax.local_device_count()
     pending: list = []  # (step, its metrics on the device, indices of its pairs)
     state = replicas.replicate(state)
-    with prefetched(iter(stream)) as ready, interrupt.stop_requests() as asked_to_stop:
-        for number in numbers:
-            batch = next(ready)
+    with interrupt.stop_requests() as asked_to_stop:
+        for number, batch in zip(numbers, stream):
             state, metrics = step(state, replicas.shard_batch(batch, devices))
             pending.append((number, metrics, batch.index))
             done = number + 1

@@ -1,8 +1,7 @@
-"""The output folder, checked before work starts; the weights, written after it."""
+"""What a training needs of its output folder, and the weights that it leaves there."""
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -12,18 +11,6 @@ from siamjax.errors import OutputError
 from siamjax.training.experiment import Experiment
 from siamjax.training.state import TrainState, tracking_variables
 from siamjax.weights import files, zoo
-
-
-def check_writable(folder: Path) -> None:
-    """Makes `folder` and raises OutputError unless files can be written to it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".probe.{os.getpid()}"
-        probe.write_bytes(b"\0" * 4096)
-        probe.unlink()
-    except OSError as error:
-        raise OutputError(f"the output folder cannot be written: {error.strerror}", str(folder),
-                          "give --output a folder of yours on a disk with space") from error
 
 
 def check_space(folder: Path, state: TrainState, keep: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from siamjax.training.checkpoints import write_atomically
+from siamjax.outputs import write_text
 
 
 class Report:
@@ -32,7 +32,7 @@ class Report:
         self._bar = None
         if quiet:
             return
-        write_atomically(path, "".join(_lines_until(path, first_step)))
+        write_text(path, "".join(_lines_until(path, first_step)))
         self._file = path.open("a", buffering=1)
         if sys.stderr.isatty():
             self._bar = tqdm(total=last_step, initial=first_step, unit="step", dynamic_ncols=True)

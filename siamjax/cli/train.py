@@ -1,0 +1,48 @@
+"""`siamjax train`: an experiment file and data -> weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from siamjax.cli.common import Settings
+from siamjax.data.readers import open_split
+from siamjax.data.synthetic import make_tracks
+from siamjax.errors import ConfigError
+from siamjax.settings import replace_by_path
+from siamjax.training import loop
+from siamjax.training.experiment import load_experiment
+
+
+def train(
+    experiment: tyro.conf.Positional[Path],
+    /,
+    output: Path,
+    data: Path | None = None,
+    settings: Annotated[Settings, tyro.conf.arg(name="set")] = (),
+    steps: int | None = None,
+) -> None:
+    """Trains an experiment; run again with the same output it goes on from the last checkpoint.
+
+    Args:
+      experiment: Python file with `config = Experiment(...)`, e.g. experiments/siamfc_tiny.py.
+      output: folder for checkpoints, metrics.jsonl, experiment.json and, at the end, weights.safetensors.
+      data: folder of sequences or a COCO pair; its validation.txt, where there, is left out of the training.
+        Without it: moving shapes that the package draws itself.
+      settings: a setting of the experiment, e.g. optim.peak_lr=1e-3.
+      steps: stop after this step, with weights; the schedule stays that of the experiment.
+    """
+    if steps is not None and steps < 1:
+        raise ConfigError(f"{steps} steps", "--steps", "train for 1 or more")
+    config = load_experiment(experiment)
+    for text in settings:
+        path, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"'{text}' is not a setting", "--set", "write --set KEY=VALUE")
+        config = replace_by_path(config, path, value)
+    tracks = make_tracks(seed=config.seed) if data is None else open_split(data)[0]
+    name = "the synthetic set" if data is None else data.resolve().name
+    weights = loop.train(config, tracks, output, data=name, stop_at=steps)
+    print(f"wrote {weights}\ntrack with it: siamjax track SOURCE --model {output}")
