@@ -7,7 +7,6 @@ from PIL import Image
 from siamjax.data.readers import open_data, open_split, read_folder
 from siamjax.errors import DataError
 
-
 ROWS = ("1,2,30,40", "2\t3\t30\t40", "nan,nan,nan,nan")
 
 

@@ -1,0 +1,44 @@
+"""Decoded images kept in memory, the least recently used dropped first, within a budget of bytes."""
+
+from __future__ import annotations
+
+import collections
+import threading
+from collections.abc import Callable, Hashable
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Decoded(NamedTuple):
+    """`[H, W, 3]` uint8 pixels and their `[3]` float64 mean colour."""
+
+    pixels: np.ndarray
+    mean: np.ndarray
+
+
+class ImageCache:
+    """Thread-safe: several threads may ask at once (and may then decode one image twice)."""
+
+    def __init__(self, budget: int):
+        """`budget` in bytes of pixels; an image larger than it is decoded each time."""
+        self.budget = budget
+        self.size = 0
+        self._images: collections.OrderedDict[Hashable, Decoded] = collections.OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, read: Callable[[], np.ndarray]) -> Decoded:
+        """The image of `key`, decoded by `read` unless it is still here."""
+        with self._lock:
+            if key in self._images:
+                self._images.move_to_end(key)
+                return self._images[key]
+        pixels = read()
+        image = Decoded(pixels, pixels.mean(axis=(0, 1), dtype=np.float64))
+        with self._lock:
+            if key not in self._images and pixels.nbytes <= self.budget:
+                self._images[key] = image
+                self.size += pixels.nbytes
+                while self.size > self.budget:
+                    self.size -= self._images.popitem(last=False)[1].pixels.nbytes
+        return image

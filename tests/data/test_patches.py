@@ -1,0 +1,55 @@
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from siamjax.data.patches import context_patch
+from siamjax.ops.crops import context_side
+
+Y, X = np.mgrid[:200, :300].astype(np.float32) + 0.5
+# Linear in position, so bilinear sampling is exact but for the rounding to uint8.
+RAMP = np.stack([X * 0.8, Y, 0 * X + 7], axis=-1).astype(np.float32)
+IMAGE = np.rint(RAMP).astype(np.uint8)
+MEAN = IMAGE.mean(axis=(0, 1))
+
+boxes = st.tuples(st.floats(-20, 280), st.floats(-20, 180), st.floats(5, 200), st.floats(5, 200))
+
+
+def cut(box, size=191, image=IMAGE):
+    return context_patch(image, np.float32(box), image.mean(axis=(0, 1)), size=size)
+
+
+@settings(deadline=None)
+@given(boxes)
+def test_patch_shows_the_object_in_the_middle_at_the_right_scale(box):
+    size = 191
+    patch, new = cut(box, size)
+    assert patch.shape == (size, size, 3)
+    np.testing.assert_allclose(new[:2] + new[2:] / 2, size / 2, atol=1e-3)
+    np.testing.assert_allclose(context_side(*new[2:]), 127, rtol=1e-5)
+    # Every patch pixel's centre, mapped back by the two boxes, has the ramp's value there.
+    scale = box[2] / new[2]
+    centres = np.arange(size) + 0.5
+    x, y = box[0] + (centres - new[0]) * scale, box[1] + (centres - new[1]) * scale
+    margin = max(1, 1.5 * scale)
+    inside_x = (x > margin) & (x < 300 - margin)
+    inside_y = (y > margin) & (y < 200 - margin)
+    seen = patch[np.ix_(inside_y, inside_x)].astype(np.float32)
+    np.testing.assert_allclose(seen[..., 0], np.broadcast_to(0.8 * x[inside_x], seen.shape[:2]), atol=1.1)
+    np.testing.assert_allclose(seen[..., 1], np.broadcast_to(y[inside_y][:, None], seen.shape[:2]), atol=1.1)
+    far_x, far_y = (x < -2 * margin) | (x > 300 + 2 * margin), (y < -2 * margin) | (y > 200 + 2 * margin)
+    border = patch[far_y[:, None] | far_x[None]]
+    np.testing.assert_array_equal(border, np.broadcast_to(np.rint(MEAN), border.shape))
+
+
+def test_identity_where_the_exemplar_square_has_127_pixels():
+    # a square of side a has context side 2a
+    noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
+    patch, _ = cut((150 - 31.75, 100 - 31.75, 63.5, 63.5), 128, noise)
+    np.testing.assert_array_equal(patch, noise[36:164, 86:214])
+
+
+def test_fine_texture_is_averaged_and_not_aliased():
+    odd = np.indices((400, 400)).sum(0) % 2
+    checks = np.repeat((255 * odd).astype(np.uint8)[..., None], 3, axis=2)
+    patch, _ = cut((100, 100, 200, 200), 127, checks)
+    assert np.abs(patch[20:-20, 20:-20].astype(float) - 127.5).max() < 20  # single pixels would be 127 off

@@ -1,0 +1,99 @@
+import itertools
+
+import jax
+import numpy as np
+import pytest
+
+from siamjax.data.cache import ImageCache
+from siamjax.data.config import DataConfig
+from siamjax.data.pipeline import batches
+from siamjax.errors import ConfigError, SourceError
+
+
+class Fake:
+    def __init__(self, group, count, broken=False):
+        self.name = self.group = group
+        self.size = (60, 80)
+        self.boxes = np.tile(np.float32([20, 15, 24, 30]), (count, 1))
+        self.broken = broken
+
+    def key(self, number):
+        return self.group, number
+
+    def read(self, number):
+        if self.broken:
+            raise SourceError("damaged", "file", "replace it")
+        seed = [ord(letter) for letter in self.group] + [number]
+        return np.random.default_rng(seed).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+
+
+TRACKS = [Fake("a", 9), Fake("b", 5), Fake("c", 1)]
+CONFIG = DataConfig(patch_size=63, exemplar_size=31, negative=0.3, max_fraction=0.6)
+
+
+def first(count, config=CONFIG, batch_size=4, **kwargs):
+    stream = batches(TRACKS, config, seed=3, batch_size=batch_size, **kwargs)
+    return list(itertools.islice(stream, count))
+
+
+def test_batch_has_the_promised_shapes():
+    (batch,) = first(1)
+    assert batch.exemplar.shape == batch.search.shape == (4, 63, 63, 3)
+    assert batch.exemplar.dtype == np.uint8
+    assert batch.exemplar_box.shape == batch.search_box.shape == (4, 4)
+    assert batch.search_box.dtype == np.float32
+    assert batch.similar.dtype == np.bool_
+    np.testing.assert_array_equal(batch.index, np.arange(4, dtype=np.int32))
+
+
+@pytest.mark.parametrize("threads", [0, 1])
+@pytest.mark.parametrize("cache_mb", [0, 64])
+def test_a_resumed_stream_gives_the_same_batches(threads, cache_mb):
+    whole = first(6)
+    config = DataConfig(
+        patch_size=63, exemplar_size=31, negative=0.3, max_fraction=0.6, threads=threads, cache_mb=cache_mb
+    )
+    for step in (0, 4):
+        jax.tree.map(np.testing.assert_array_equal, first(2, config, start_step=step), whole[step : step + 2])
+
+
+def test_processes_share_the_global_batch():
+    shares = [first(3, process_index=index, process_count=2) for index in range(2)]
+    joined = [jax.tree.map(lambda *rows: np.concatenate(rows), *step) for step in zip(*shares)]
+    jax.tree.map(np.testing.assert_array_equal, joined, first(3))
+
+
+def test_seeds_and_steps_differ():
+    a, b = first(2)
+    assert not np.array_equal(a.exemplar, b.exemplar)
+    other = next(batches(TRACKS, CONFIG, seed=4, batch_size=4))
+    assert not np.array_equal(a.exemplar, other.exemplar)
+
+
+def test_bad_arguments_and_bad_images():
+    with pytest.raises(ConfigError, match="batch of 5"):
+        batches(TRACKS, CONFIG, seed=0, batch_size=5, process_count=2)
+    with pytest.raises(ConfigError, match="seed -1"):
+        batches(TRACKS, CONFIG, seed=-1, batch_size=4)
+    with pytest.raises(SourceError, match="damaged"):
+        next(batches([Fake("a", 3, broken=True)], DataConfig(max_fraction=0.6), seed=0, batch_size=2))
+
+
+def test_cache_stays_within_its_budget_and_drops_the_oldest():
+    cache = ImageCache(3 * 300)
+    reads = []
+
+    def get(key, side=10):
+        def read():
+            reads.append(key)
+            return np.full((side, 10, 3), 9, np.uint8)
+
+        return cache.get(key, read)
+
+    for key in (1, 2, 3, 1, 4, 1, 2):
+        np.testing.assert_array_equal(get(key).mean, [9, 9, 9])
+        assert cache.size <= 900
+    assert reads == [1, 2, 3, 4, 2]  # 4 pushed 2 out, which had not been used for longest
+    get(5, side=1000)
+    get(1)
+    assert reads[-1] == 5  # too large to be kept, and nothing was dropped for it
