@@ -60,7 +60,7 @@ def load(source: str | Path, *, prepare: bool = True) -> LoadedTracker:
       SourceError: no such name, file or folder.
       WeightsError: a file of another kind, or whose parameters do not fit its own settings.
     """
-    path, name = _locate(source)
+    path, name = locate(source)
     variables, metadata = files.load(path)
     tracker = spec.loads(metadata["config"], where=str(path))
     if not (dataclasses.is_dataclass(tracker) and hasattr(tracker, "net") and hasattr(tracker, "init")):
@@ -116,7 +116,8 @@ def check_shapes(variables: Any, wanted: Any, *, where: str) -> None:
                            "give a file whose parameters and settings were written together")
 
 
-def _locate(source: str | Path) -> tuple[Path, str]:
+def locate(source: str | Path) -> tuple[Path, str]:
+    """The weight file and the name of a zoo name, file or training folder; raises as `load`."""
     if str(source) in ZOO:
         entry = ZOO[str(source)]
         if entry.weights is None:
