@@ -1,0 +1,73 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from siamjax.errors import ConfigError
+from siamjax.training.optim import OptimConfig, check_paths, join, make_optimiser, make_schedule, split
+
+PARAMS = {"backbone": {"conv1": {"kernel": jnp.ones(3)}, "conv10": {"kernel": jnp.ones(2)}},
+          "bias": jnp.ones(())}
+
+
+def test_rate_per_epoch_equals_the_reference(golden):
+    schedule = make_schedule(OptimConfig(), epochs=50, steps_per_epoch=1166)
+    rates = [float(schedule(jnp.asarray(1166 * epoch))) for epoch in range(50)]
+    np.testing.assert_allclose(rates, golden("schedules")["siamfc/lr_per_epoch"], rtol=1e-6)
+
+
+def test_rate_changes_at_the_first_step_of_an_epoch_and_stays_after_the_last():
+    schedule = make_schedule(OptimConfig(peak_lr=1.0, final_lr=0.01), epochs=2, steps_per_epoch=10)
+    np.testing.assert_allclose([schedule(jnp.asarray(s)) for s in (0, 9, 10, 19, 20, 500)],
+                               [1, 1, 0.1, 0.1, 0.1, 0.1], rtol=1e-6)
+
+
+def test_warmup_rises_in_a_line_to_the_rate():
+    schedule = make_schedule(OptimConfig(peak_lr=1.0, final_lr=1.0, warmup_steps=4), 1, 10)
+    np.testing.assert_allclose([schedule(jnp.asarray(s)) for s in range(6)], [0.25, 0.5, 0.75, 1, 1, 1])
+
+
+def test_updates_are_those_of_sgd_with_momentum_in_pytorch():
+    """By hand: v = momentum v + (clipped gradient + decay p), p = p - rate v."""
+    config = OptimConfig(peak_lr=0.1, final_lr=0.1, momentum=0.9, weight_decay=0.5, clip_norm=1.0)
+    tx = make_optimiser(config, make_schedule(config, 1, 10))
+    params = {"w": jnp.array([1.0, -2.0])}
+    p, v, state = np.array([1.0, -2.0]), np.zeros(2), tx.init(params)
+    for gradient in (np.array([3.0, 4.0]), np.array([0.1, 0.2])):
+        updates, state = tx.update({"w": jnp.asarray(gradient, jnp.float32)}, state, params)
+        params = {"w": params["w"] + updates["w"]}
+        v = 0.9 * v + gradient / max(1, np.linalg.norm(gradient)) + 0.5 * p
+        p = p - 0.1 * v
+        np.testing.assert_allclose(params["w"], p, rtol=1e-6)
+
+
+def test_factors_and_frozen_go_by_whole_names_and_the_longest_holds():
+    config = OptimConfig(peak_lr=1.0, final_lr=1.0, weight_decay=0.0, frozen=("backbone/conv1",),
+                         factors=(("backbone", 2.0), ("backbone/conv10", 3.0), ("bias", 5.0)))
+    tx = make_optimiser(config, make_schedule(config, 1, 10))
+    updates, _ = tx.update(PARAMS, tx.init(PARAMS), PARAMS)
+    assert updates["backbone"]["conv1"]["kernel"].tolist() == [0, 0, 0]
+    assert updates["backbone"]["conv10"]["kernel"].tolist() == [-3, -3]
+    assert float(updates["bias"]) == -5
+
+
+def test_join_undoes_split():
+    trained, held = split(PARAMS, ("backbone/conv1",))
+    assert sorted(trained) == ["backbone/conv10/kernel", "bias"]
+    assert sorted(held) == ["backbone/conv1/kernel"]
+    assert join(trained, held) == PARAMS
+
+
+@pytest.mark.parametrize(("settings", "says"), [
+    ({"frozen": ("backbone/conv2",)}, "backbone/conv10/kernel"),
+    ({"factors": (("head", 2.0),)}, "optim.factors"),
+    ({"frozen": ("backbone", "bias")}, "every parameter is frozen")])
+def test_a_path_that_names_nothing_is_an_error(settings, says):
+    with pytest.raises(ConfigError, match=says):
+        check_paths(OptimConfig(**settings), PARAMS)
+
+
+@pytest.mark.parametrize("settings", [{"peak_lr": 0.0}, {"final_lr": float("nan")}, {"momentum": 1.0},
+                                      {"weight_decay": -1.0}, {"clip_norm": 0.0}, {"warmup_steps": -1}])
+def test_settings_out_of_range_are_errors(settings):
+    with pytest.raises(ConfigError, match=next(iter(settings))):
+        OptimConfig(**settings)
