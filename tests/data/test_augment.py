@@ -94,10 +94,9 @@ def test_it_traces_once_under_jit():
         traces.append(None)
         return augment(key, batch)
 
-    eager = augment(jax.random.key(0), make_batch())
-    jitted = run(jax.random.key(0), make_batch())
+    first = run(jax.random.key(0), make_batch())
+    jax.tree.map(np.testing.assert_array_equal, first, run(jax.random.key(0), make_batch()))
     run(jax.random.key(1), make_batch(seed=1))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=5e-3), eager, jitted)
     assert len(traces) == 1
 
 
@@ -127,7 +126,8 @@ def test_colour_noise_has_the_covariance_of_its_matrix():
     jitter = dataclasses.replace(STILL, colour=1.0)
     config = AugmentConfig(exemplar_size=3, search_size=3, exemplar=jitter, search=STILL)
     batch = make_batch(20000, side=5)
-    moved = np.asarray(jax.jit(make_augment(config))(jax.random.key(0), batch).exemplar) - batch.exemplar[:, 1:4, 1:4]
+    pair = jax.jit(make_augment(config))(jax.random.key(0), batch)
+    moved = np.asarray(pair.exemplar) - batch.exemplar[:, 1:4, 1:4]
     np.testing.assert_allclose(moved, np.broadcast_to(moved[:, :1, :1], moved.shape), atol=1e-3)
     matrix = np.array([  # SPEC 5.1, RGB rows
         [-0.55919361, 0.98062831, -0.41940627],
