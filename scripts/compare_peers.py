@@ -75,25 +75,25 @@ def run_peers(arguments: argparse.Namespace, sequences: list) -> None:
     opencv = subprocess.run(
         [python, "-c", "import cv2; print(cv2.__version__)"], capture_output=True, text=True, check=True
     ).stdout.strip()
+    say(f"peers of OpenCV {opencv}")
     for name in NAMES:
         record = {"tracker": name, "opencv": opencv, "data": str(arguments.data.resolve())}
         results.claim(arguments.output / name, record)
-    jobs = [
-        {
-            "tracker": name,
-            "raw": str(arguments.output / name / "raw"),
-            "sequence": results.stem(sequence.name),
-            "frames": [str(file) for file in sequence.frames],
-            "box": sequence.boxes[0].tolist(),
-        }
-        for name in NAMES
-        for sequence in sequences
-        if not results.has_run(arguments.output / name, sequence.name)
-    ]
-    say(f"{len(jobs)} runs of {len(NAMES) * len(sequences)} to do, OpenCV {opencv}")
-    if jobs:
-        task = json.dumps({"peers": str(arguments.peers), "jobs": jobs})
-        subprocess.run([python, __file__, WORKER], input=task, text=True, check=True)
+        if all(results.has_run(arguments.output / name, sequence.name) for sequence in sequences):
+            say(f"{name} is there already")
+            continue
+        # MIL draws at random: a process a tracker and one order of sequences, as OpenCV starts, repeat it.
+        jobs = [
+            {
+                "sequence": results.stem(sequence.name),
+                "frames": [str(file) for file in sequence.frames],
+                "box": sequence.boxes[0].tolist(),
+            }
+            for sequence in sorted(sequences, key=lambda sequence: sequence.name)
+        ]
+        raw = str(arguments.output / name / "raw")
+        task = {"tracker": name, "peers": str(arguments.peers), "raw": raw, "jobs": jobs}
+        subprocess.run([python, __file__, WORKER], input=json.dumps(task), text=True, check=True)
 
 
 def run_models(arguments: argparse.Namespace, sequences: list) -> list[str]:
@@ -124,18 +124,16 @@ def environment() -> str:
 
 
 def work() -> None:
-    """Runs inside the peers' environment: reads jobs from the standard input and writes result files."""
+    """Runs inside the peers' environment: one tracker's jobs come in as JSON, result files go out."""
     import cv2
     import numpy as np
     from PIL import Image
 
     task = json.loads(sys.stdin.read())
-    # One thread, as a setting that every machine has.
-    cv2.setNumThreads(1)
-    started = time.perf_counter()
+    cv2.setNumThreads(1)  # a speed that says little of the machine's count of cores
+    raw = Path(task["raw"])
     for number, job in enumerate(task["jobs"], 1):
-        cv2.setRNGSeed(0)  # MIL draws its samples at random
-        tracker = make(cv2, job["tracker"], Path(task["peers"]))
+        tracker = make(cv2, task["tracker"], Path(task["peers"]))
         boxes, seconds = [job["box"]], [0.0]
         for index, file in enumerate(job["frames"]):
             # Pillow decodes, as it does for our own trackers: decoders differ by a grey level here and there.
@@ -152,12 +150,13 @@ def work() -> None:
                 box = [float(value) for value in answer] if found else box  # lost: the last box is held
             seconds.append(time.perf_counter() - start)
             boxes.append(box)
-        raw, name = Path(job["raw"]), job["sequence"]
+        name = job["sequence"]
         if tracker is not None:  # a box that never moves has no speed
             write(raw / f"{name}_time.txt", [f"{value:.8f}" for value in seconds])
         write(raw / f"{name}.txt", [",".join(f"{value:.4f}" for value in box) for box in boxes])
-        left = (time.perf_counter() - started) / number * (len(task["jobs"]) - number)
-        say(f"{number}/{len(task['jobs'])} {job['tracker']} {name}, {left:.0f} s left")
+        spent = sum(seconds[1:])
+        rate = f", {(len(boxes) - 1) / spent:.1f} frames/s" if tracker is not None and spent else ""
+        say(f"{task['tracker']}: {number}/{len(task['jobs'])} {name}{rate}")
 
 
 def make(cv2, name: str, peers: Path):

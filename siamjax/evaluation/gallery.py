@@ -20,8 +20,8 @@ PICTURE_WIDTH = 400  # px
 MOST_PICTURES = 24  # a tracker
 
 
-def worst_frames(tracker: TrackerScore, sequences: Sequence[data.Sequence]) -> str:
-    """HTML of the frame of lowest overlap of each sequence, those that went worst first."""
+def worst_frames(tracker: TrackerScore, sequences: Sequence[data.Sequence], *, is_open: bool) -> str:
+    """HTML of the frame of lowest overlap of each sequence, those that went worst first; it can be folded."""
     pairs = [(row, one) for row, one in zip(tracker.sequences, sequences) if row.worst_frame is not None]
     pairs.sort(key=lambda pair: float(np.nanmin(pair[0].overlaps[1:])))
     figures = "".join(_figure(row, one) for row, one in pairs[:MOST_PICTURES])
@@ -29,16 +29,16 @@ def worst_frames(tracker: TrackerScore, sequences: Sequence[data.Sequence]) -> s
     if len(pairs) > MOST_PICTURES:
         shown = f"the {MOST_PICTURES} of {len(pairs)} sequences that went worst"
     return (
-        f"<h2>Worst frames of {escape(tracker.name)}</h2>"
+        f"<details{' open' * is_open}><summary>{escape(tracker.name)}</summary>"
         f'<p class="quiet">The first frame with the lowest overlap, of {shown}. '
         "The tracker's box is orange, with its score; the true box is white.</p>"
-        f'<div class="gallery">{figures}</div>'
+        f'<div class="gallery">{figures}</div></details>'
     )
 
 
 def _figure(row: SequenceScore, sequence: data.Sequence) -> str:
     frame = row.worst_frame or 0
-    what = f"frame {frame} of {len(row.boxes)}, overlap {row.overlaps[frame]:.2f}"
+    what = f"frame {frame}, overlap {row.overlaps[frame]:.2f}"
     caption = f"<figcaption><b>{escape(row.name)}</b><span>{what}</span></figcaption>"
     try:
         pixels = read_image(sequence.frames[frame])

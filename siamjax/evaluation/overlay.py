@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import os
@@ -39,7 +40,7 @@ def draw(
       boxes: `[N, 4]` xywh, one a target; a row that is not finite is not drawn.
       scores: `[N]` in 0..1, written at the boxes.
       lost: `[N]` bool; a lost target's box is dashed and dimmed.
-      truth: `[M, 4]` or `[4]` true boxes, in thin white lines.
+      truth: `[M, 4]` or `[4]` true boxes, in white.
     Returns:
       `[H, W, 3]` uint8.
     """
@@ -49,7 +50,7 @@ def draw(
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
     if truth is not None:
         for box in np.asarray(truth, np.float64).reshape(-1, 4):
-            _outline(canvas, box, TRUTH_COLOUR, thickness / 2)
+            _outline(canvas, box, TRUTH_COLOUR, thickness)
     for target, box in enumerate(boxes):
         colour = COLOURS[target % len(COLOURS)]
         is_lost = lost is not None and bool(lost[target])
@@ -121,10 +122,13 @@ class VideoWriter:
 
     def __enter__(self) -> VideoWriter:
         try:
+            self._partial.touch()  # av would only find out with the first frame
             self._container = av.open(
                 str(self._partial), "w", format="mp4", options={"movflags": "faststart"}
             )
         except (OSError, av.error.FFmpegError) as error:
+            with contextlib.suppress(OSError):
+                self._partial.unlink()
             raise self._refused(error) from error
         return self
 

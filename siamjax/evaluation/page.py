@@ -21,7 +21,7 @@ COLUMNS = (
     ("auc", "AUC", "Mean of the success curve"),
     ("precision", "Precision", "Share of frames with a centre error of at most 20 px"),
     ("normalised_precision", "Norm. precision", "Precision with the error in units of the target's size"),
-    ("mean_overlap", "Mean overlap", "Average overlap over the counted frames (AO)"),
+    ("mean_overlap", "Mean overlap", "Average overlap over the frames that count (AO)"),
     ("success_50", "SR 0.5", "Share of frames with an overlap above 0.5"),
     ("success_75", "SR 0.75", "Share of frames with an overlap above 0.75"),
 )
@@ -45,7 +45,8 @@ def render(
         _overall(trackers),
         _curves(trackers, convention),
         _by_sequence(trackers, convention),
-        *(worst_frames(tracker, sequences) for tracker in trackers),
+        "<h2>Worst frames</h2>",
+        *(worst_frames(tracker, sequences, is_open=i == 0) for i, tracker in enumerate(trackers)),
         _foot(report, trackers),
     ]
     return (
@@ -121,38 +122,51 @@ def _curves(trackers: Sequence[TrackerScore], convention: Convention) -> str:
 
 
 def _by_sequence(trackers: Sequence[TrackerScore], convention: Convention) -> str:
-    span, top, bottom = "", _heads(), ""
-    if len(trackers) > 1:
-        span, group = ' rowspan="2"', f'<th scope="colgroup" colspan="{len(trackers)}">'
-        names = [f'<th scope="col">{plots.swatch(i)}{escape(t.name)}</th>' for i, t in enumerate(trackers)]
-        top, bottom = f"{group}AUC</th>{group}Precision at 20 px</th>", f"<tr>{''.join(names * 2)}</tr>"
-    rows = [_sequence_row(row) for row in zip(*(tracker.sequences for tracker in trackers))]
-    return (
-        '<h2>By sequence</h2><div class="scroll"><table><caption>Frames are those that count under the '
-        f"convention '{convention.name}'. At the right, overlap (0 to 1) over time; gaps where the target is "
-        f'absent.</caption><thead><tr><th scope="col" class="name"{span}>Sequence</th>'
-        f'<th scope="col"{span}>Frames</th>{top}'
-        f'<th scope="col" class="name"{span}>Overlap over time</th></tr>'
-        f"{bottom}</thead><tbody>{''.join(rows)}</tbody></table></div>"
-    )
-
-
-def _sequence_row(row: Sequence[SequenceScore]) -> str:
-    """One sequence: two figures of each of several trackers, or all figures of the only one."""
-    if len(row) > 1:
+    """All figures of the only tracker; or AUC, then precision, of several side by side."""
+    rows = list(zip(*(tracker.sequences for tracker in trackers)))
+    sparks = [
+        plots.sparkline([entry.overlaps for entry in row], range(len(row)), f"overlaps on {row[0].name}")
+        for row in rows
+    ]
+    over_time = [f'<td class="time">{spark}</td>' for spark in sparks]
+    over_time_head = '<th scope="col" class="name time">Overlap over time</th>'
+    if len(trackers) == 1:
         cells = [
-            cell
-            for key in ("auc", "precision")
-            for cell in _cells([getattr(entry.figures, key) for entry in row], bar=True)
-        ]
+            [*(_cells([getattr(row.figures, key)], bar=True)[0] for key, _, _ in COLUMNS),
+             *_cells([row.frames_per_second], digits=1), spark]
+            for (row,), spark in zip(rows, over_time)
+        ]  # fmt: skip
+        tables = [_sequence_table(rows, cells, _heads() + over_time_head, "All figures")]
     else:
-        cells = [_cells([getattr(row[0].figures, key)], bar=True)[0] for key, _, _ in COLUMNS]
-        cells += _cells([row[0].frames_per_second], digits=1)
-    said = f"overlap over time on {row[0].name}"
-    spark = plots.sparkline([entry.overlaps for entry in row], range(len(row)), said)
+        names = [escape(tracker.name) for tracker in trackers]
+        heads = "".join(f'<th scope="col">{plots.swatch(i)}{name}</th>' for i, name in enumerate(names))
+        auc, precision = (
+            [_cells([getattr(entry.figures, key) for entry in row], bar=True) for row in rows]
+            for key in ("auc", "precision")
+        )
+        cells = [[*row, spark] for row, spark in zip(auc, over_time)]
+        tables = [
+            _sequence_table(rows, cells, heads + over_time_head, "AUC: mean of the success curve"),
+            _sequence_table(rows, precision, heads, "Precision: share of frames within 20 px"),
+        ]
+    said = (
+        f"Frames are those that count under the convention '{convention.name}'. Overlap (0 to 1) over time "
+        "has gaps where the target is absent."
+    )
+    return f'<h2>By sequence</h2><p class="quiet">{said}</p>{"".join(tables)}'
+
+
+def _sequence_table(
+    rows: Sequence[Sequence[SequenceScore]], cells: Sequence[Sequence[str]], heads: str, caption: str
+) -> str:
+    body = "".join(
+        f'<tr><th scope="row">{escape(row[0].name)}</th><td>{row[0].score.frames}</td>{"".join(own)}</tr>'
+        for row, own in zip(rows, cells)
+    )
     return (
-        f'<tr><th scope="row">{escape(row[0].name)}</th><td>{row[0].score.frames}</td>{"".join(cells)}'
-        f'<td class="time">{spark}</td></tr>'
+        f'<div class="scroll"><table><caption>{caption}</caption><thead><tr>'
+        f'<th scope="col" class="name">Sequence</th><th scope="col">Frames</th>{heads}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
     )
 
 

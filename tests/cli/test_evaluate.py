@@ -1,0 +1,110 @@
+"""`siamjax evaluate` from its arguments to its reports, with trackers whose scores are known."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from siamjax.cli import evaluate as command
+from siamjax.errors import ConfigError, DataError, OutputError, SourceError
+from siamjax.trackers.base import LoadedTracker, Result
+
+
+@dataclasses.dataclass(frozen=True)
+class StillTracker:
+    net: str = "none"
+    config: str = "none"
+
+
+def hold(tracker, params, frames, boxes):
+    count = len(list(frames))
+    flags = np.zeros(count, bool)
+    return [Result(np.repeat(boxes, count, axis=0), np.ones(count), flags, ~flags, np.full(count, 0.01))]
+
+
+@pytest.fixture
+def loads(monkeypatch):
+    """Names that were asked for; every name is a box that never moves."""
+    asked = []
+
+    def load_tracker(model, settings=()):
+        asked.append((model, settings))
+        return LoadedTracker(StillTracker(), {}, "card", str(model))
+
+    monkeypatch.setattr(command, "load_tracker", load_tracker)
+    monkeypatch.setattr(command, "track_frames", hold)
+    return asked
+
+
+@pytest.fixture
+def data(tmp_path):
+    folder = tmp_path / "data/one"
+    (folder / "img").mkdir(parents=True)
+    for number in range(4):
+        Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(folder / f"img/{number}.png")
+    (folder / "groundtruth.txt").write_text("10,10,20,20\n" * 3 + "40,10,20,20\n")
+    return tmp_path / "data"
+
+
+def test_models_side_by_side(loads, data, tmp_path, capsys):
+    command.evaluate(data, tmp_path / "out", model=("a", "b", "a"), settings=("tracker.x=1",))
+    assert loads == [(name, ("tracker.x=1",)) for name in "aba"]
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert sorted(tracker["name"] for tracker in report["trackers"]) == ["a", "a-2", "b"]
+    assert report["trackers"][0]["figures"]["precision"] == pytest.approx(2 / 3)
+    boxes = np.loadtxt(tmp_path / "out/a-2/raw/one.txt", delimiter=",")
+    np.testing.assert_array_equal(boxes, [[10, 10, 20, 20]] * 4)
+    said = capsys.readouterr().out
+    assert "report.html" in said
+    assert "0.635" in said  # 2 of 3 frames beat 20 of 21 thresholds
+
+
+def test_without_a_model_the_default_one_is_scored(loads, data, tmp_path):
+    command.evaluate(data, tmp_path / "out")
+    assert [name for name, _ in loads] == [command.zoo.DEFAULT]
+
+
+def test_a_finished_run_is_scored_anew(loads, data, tmp_path, capsys):
+    command.evaluate(data, tmp_path / "out", model=("a",))
+    command.evaluate(data, tmp_path / "out", model=("a",), convention="otb")
+    assert "1 of 1 sequences are there already" in capsys.readouterr().out
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert report["convention"]["name"] == "otb"
+    assert report["trackers"][0]["figures"]["precision"] == pytest.approx(3 / 4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"protocol": "vot"}, ConfigError, "choose one of: ope"),
+        ({"convention": "lvis"}, ConfigError, "choose one of: visible, otb, lasot, got10k, pysot"),
+        ({"data": "nowhere"}, DataError, "no such folder"),
+        ({"data": "."}, DataError, "no sequence"),
+        ({"output": "file/out"}, OutputError, "cannot be written"),
+    ],
+)
+def test_errors_come_before_any_work(loads, data, tmp_path, arguments, error, words):
+    (tmp_path / "file").touch()
+    for key in ("data", "output"):
+        if key in arguments:
+            arguments = arguments | {key: tmp_path / arguments[key]}
+    with pytest.raises(error, match=words):
+        command.evaluate(**{"data": data, "output": tmp_path / "out", "model": ("a",)} | arguments)
+    assert not loads
+
+
+def test_a_taken_folder_is_known_before_any_tracking(loads, data, tmp_path, monkeypatch):
+    (tmp_path / "out/b/raw").mkdir(parents=True)
+    (tmp_path / "out/b/raw/one.txt").write_text("1,2,3,4\n")
+    with pytest.raises(OutputError, match="unknown run"):
+        command.evaluate(data, tmp_path / "out", model=("a", "b"))
+    assert not list((tmp_path / "out/a/raw").iterdir())
+
+
+def test_an_unknown_model_is_an_error(data, tmp_path):
+    with pytest.raises(SourceError, match="no model or file"):
+        command.evaluate(data, tmp_path / "out", model=("nothing_of_this_name",))

@@ -1,0 +1,177 @@
+"""Boxes on frames, videos that are whole or not there, and contact sheets."""
+
+from __future__ import annotations
+
+import resource
+import signal
+
+import av
+import numpy as np
+import pytest
+
+from siamjax.errors import ConfigError, OutputError
+from siamjax.evaluation import overlay
+
+GREY = np.full((240, 320, 3), 100, np.uint8)
+BOX = np.array([[60.0, 100, 80, 60]])
+
+
+def test_a_box_lies_on_its_edges_and_the_frame_is_left_alone():
+    before = GREY.copy()
+    drawn = overlay.draw(GREY, BOX)
+    np.testing.assert_array_equal(GREY, before)
+    colour = np.array(overlay.COLOURS[0])
+    for y, x in ((100, 100), (159, 100), (130, 60), (130, 139)):
+        np.testing.assert_allclose(drawn[y, x], colour, atol=1)
+    np.testing.assert_array_equal(drawn[130, 100], GREY[130, 100])
+    np.testing.assert_array_equal(drawn[20, 20], GREY[20, 20])
+
+
+def test_edges_between_pixels_are_shared_out():
+    canvas = np.zeros((8, 8, 3), np.uint8)
+    overlay._fill(canvas, 2.25, 3, 4, 3.5, (200, 200, 200), 1.0)
+    assert canvas[3, 2, 0] == 75  # 0.75 of a column times 0.5 of a row of 200
+    assert canvas[3, 3, 0] == 100
+    assert canvas.sum() == 3 * 175
+
+
+def test_each_target_has_its_colour_and_the_truth_is_white():
+    drawn = overlay.draw(GREY, np.array([[20, 60, 40, 40], [120, 60, 40, 40.0]]), truth=[220, 60, 40, 40])
+    for x, colour in ((20, overlay.COLOURS[0]), (120, overlay.COLOURS[1]), (220, overlay.TRUTH_COLOUR)):
+        nearest = np.abs(drawn[80, x - 1 : x + 2].astype(int) - colour).sum(axis=1).min()
+        assert nearest < 150, colour
+
+
+def test_a_lost_box_is_dashed_and_dimmed():
+    top = overlay.draw(GREY, BOX, lost=np.array([True]))[100, 62:138]
+    painted = (top != 100).any(axis=1)
+    assert 0.4 < painted.mean() < 0.95
+    assert np.abs(top.astype(int) - overlay.COLOURS[0]).sum(axis=1).min() > 30
+    assert (overlay.draw(GREY, BOX)[100, 62:138] != 100).any(axis=1).all()
+
+
+def test_scores_are_written_inside_the_frame_wherever_the_box_is():
+    for box in ([[60, 100, 80, 60]], [[0, 0, 40, 40]], [[-500, -500, 40, 40]], [[310, 230, 50, 50]]):
+        box = np.array(box, float)
+        plain, labelled = overlay.draw(GREY, box), overlay.draw(GREY, box, scores=np.array([0.87]))
+        assert (plain != labelled).any(axis=2).sum() > 200, box
+    assert (overlay.draw(GREY, BOX, scores=np.array([np.nan])) == overlay.draw(GREY, BOX)).all()
+
+
+@pytest.mark.parametrize("lost", [False, True])
+@pytest.mark.parametrize(
+    "box",
+    [[np.nan] * 4, [np.inf, 0, 5, 5], [-1e9, -1e9, 2e9, 2e9], [5, 5, 0, 0], [5, 5, -3, 4], [1e12, 0, 5, 5]],
+)
+def test_any_box_can_be_drawn(box, lost):
+    drawn = overlay.draw(GREY, np.array([box]), scores=np.array([0.5]), lost=np.array([lost]))
+    assert drawn.shape == GREY.shape
+    if not np.isfinite(box).all():
+        np.testing.assert_array_equal(drawn, GREY)
+
+
+def test_tiny_frames_take_labels_too():
+    tiny = np.zeros((5, 7, 3), np.uint8)
+    assert overlay.draw(tiny, np.array([[1, 1, 3, 3.0]]), scores=np.array([1.0])).shape == tiny.shape
+
+
+def test_a_contact_sheet_has_a_cell_a_picture():
+    pictures = [np.full((h, 100, 3), value, np.uint8) for h, value in ((50, 200), (100, 150), (50, 100))]
+    sheet = overlay.contact_sheet(pictures, ["a", "b", "c"], columns=2, width=50)
+    assert sheet.shape == (2 * 54 + 4, 2 * 54 + 4, 3)
+    assert sheet[29, 29, 0] == 200
+    assert sheet[29, 83, 0] == 150
+    assert sheet[83, 29, 0] == 100
+    assert sheet[83, 83, 0] == 24
+    with pytest.raises(ConfigError, match="one label each"):
+        overlay.contact_sheet(pictures, ["a"])
+    with pytest.raises(ConfigError):
+        overlay.contact_sheet([])
+
+
+def decoded(path):
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
+        return frames, stream.codec_context.name, stream.pix_fmt, float(stream.average_rate)
+
+
+def test_a_video_holds_what_was_written(tmp_path):
+    path = tmp_path / "out.mp4"
+    with overlay.VideoWriter(path, 29.97) as writer:
+        for value in (50, 100, 150, 200):
+            writer.write(np.full((48, 64, 3), value, np.uint8))
+        assert not path.exists()
+    frames, codec, pixels, rate = decoded(path)
+    assert (codec, pixels, rate) == ("h264", "yuv420p", pytest.approx(29.97, abs=1e-3))
+    np.testing.assert_allclose([frame.mean() for frame in frames], [50, 100, 150, 200], atol=4)
+    assert [file.name for file in tmp_path.iterdir()] == ["out.mp4"]
+
+
+def test_odd_sizes_gain_a_row_and_other_sizes_are_scaled(tmp_path):
+    with overlay.VideoWriter(tmp_path / "out.mp4") as writer:
+        writer.write(np.full((47, 65, 3), 90, np.uint8))
+        writer.write(np.full((94, 130, 3), 160, np.uint8))
+        writer.write(np.full((10, 10, 3), 30, np.uint8))
+    frames, *_ = decoded(tmp_path / "out.mp4")
+    assert [frame.shape for frame in frames] == [(48, 66, 3)] * 3
+    np.testing.assert_allclose([frame.mean() for frame in frames], [90, 160, 30], atol=4)
+
+
+def write_then_raise(path, error):
+    with overlay.VideoWriter(path) as writer:
+        writer.write(GREY)
+        writer.write(GREY)
+        raise error
+
+
+def test_an_error_leaves_nothing_and_an_earlier_video_as_it_was(tmp_path):
+    path = tmp_path / "out.mp4"
+    path.write_bytes(b"earlier")
+    with pytest.raises(RuntimeError):
+        write_then_raise(path, RuntimeError)
+    assert [file.name for file in tmp_path.iterdir()] == ["out.mp4"]
+    assert path.read_bytes() == b"earlier"
+
+
+def test_ctrl_c_keeps_what_was_done(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        write_then_raise(tmp_path / "out.mp4", KeyboardInterrupt)
+    assert len(decoded(tmp_path / "out.mp4")[0]) == 2
+
+
+def test_without_a_frame_there_is_no_file(tmp_path):
+    with overlay.VideoWriter(tmp_path / "out.mp4"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    noise = np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(OutputError, match="cannot be written"):
+            write_many(tmp_path / "out.mp4", noise)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert list(tmp_path.iterdir()) == []
+
+
+def write_many(path, pixels):
+    with overlay.VideoWriter(path) as writer:
+        for shift in range(20):
+            writer.write(np.roll(pixels, shift, axis=1))
+
+
+def test_a_video_that_cannot_be_written_is_an_error(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="choose another folder"):
+        overlay.VideoWriter(tmp_path / "file/a.mp4").__enter__()
+    with pytest.raises(ConfigError, match=r"end in \.mp4"):
+        overlay.VideoWriter(tmp_path / "out.avi")
+    for fps in (0, -1, float("nan"), 5000):
+        with pytest.raises(ConfigError, match="frames a second"):
+            overlay.VideoWriter(tmp_path / "out.mp4", fps)
