@@ -1,0 +1,211 @@
+"""What is promised of a tracker is tested of every tracker in the zoo (P12)."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+
+import siamjax
+from siamjax import precision
+from siamjax.nets.alexnet import AlexNet
+from siamjax.ops import frames as frame_ops
+from siamjax.trackers import loop
+from siamjax.trackers.base import LoadedTracker
+from siamjax.types import Frame
+from siamjax.weights import zoo
+from siamjax.weights.prepare import prepare
+
+FRAMES, SIDE = 9, 144
+EXACT = 1e-3  # px, the bar for equal tracks on the CPU
+
+
+def narrow(net: nn.Module) -> nn.Module:
+    """The same architecture with a few channels, its convolutions in the plain form (quick to compile)."""
+    backbone = net.backbone
+    assert isinstance(backbone, AlexNet), "say here how the new backbone is narrowed"
+    stages = tuple(dataclasses.replace(stage, features=4 * stage.groups) for stage in backbone.stages)
+    return net.clone(backbone=backbone.clone(stages=stages, lowering="lax"))
+
+
+@functools.cache
+def tiny_case(name: str):
+    """A narrow tracker of that name, parameters, a small video and a target's box."""
+    published = zoo.ZOO[name].tracker
+    tracker = dataclasses.replace(published, net=narrow(published.net))
+    config = tracker.config
+    crops = (np.zeros((1, size, size, 3), np.float32) for size in (config.exemplar_size, config.search_size))
+    params = jax.jit(tracker.net.init)(jax.random.key(0), *crops)
+    rng = np.random.default_rng(3)
+    texture = rng.integers(0, 256, (5, 5, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+    background = rng.integers(60, 120, (SIDE // 8, SIDE // 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+    video = np.stack([background] * FRAMES)
+    for t in range(FRAMES):
+        video[t, 40 + 2 * t:80 + 2 * t, 50 + t:90 + t] = texture
+    return tracker, params, video, np.float32([50, 40, 40, 40])
+
+
+@functools.cache
+def reference(name: str) -> np.ndarray:
+    """Boxes of the plain loop: `init` and `step`, each jitted."""
+    tracker, params, video, box = tiny_case(name)
+    kind = type(tracker)
+    init, step = jax.jit(kind.init, static_argnums=0), jax.jit(kind.step, static_argnums=0)
+    state, boxes = init(tracker, params, video[0], box), [box]
+    for frame in video[1:]:
+        state, out = step(tracker, params, state, frame)
+        boxes.append(np.asarray(out.box))
+    return np.stack(boxes)
+
+
+def loaded(name: str) -> LoadedTracker:
+    tracker, params, _, _ = tiny_case(name)
+    return LoadedTracker(tracker, params, "tiny", name)
+
+
+@pytest.mark.parametrize("name", sorted(zoo.ZOO))
+class TestTrackerContract:
+    def test_eager_equals_jit(self, name):
+        tracker, params, video, box = tiny_case(name)
+        state = tracker.init(params, video[0], box)
+        for t in (1, 2):
+            state, out = tracker.step(params, state, video[t])
+            np.testing.assert_allclose(out.box, reference(name)[t], atol=EXACT)
+
+    def test_scan_equals_loop_and_chunks_equal_scan_to_the_bit(self, name):
+        tracker, params, video, box = tiny_case(name)
+        whole = loop.track_frames(tracker, params, video, box, chunk=FRAMES)[0].boxes
+        np.testing.assert_allclose(whole, reference(name), atol=EXACT)
+        for chunk in (3, 4):
+            np.testing.assert_array_equal(loop.track_frames(tracker, params, video, box, chunk=chunk)[0].boxes,
+                                          whole)
+
+    def test_stream_equals_loop(self, name):
+        _, _, video, box = tiny_case(name)
+        stream = siamjax.Stream(loaded(name), video[0], box)
+        boxes = np.stack([box, *(stream(frame).box for frame in video[1:])])
+        np.testing.assert_allclose(boxes, reference(name), atol=EXACT)
+
+    def test_targets_by_vmap_equal_one_by_one(self, name):
+        _, _, video, box = tiny_case(name)
+        boxes = box + np.float32([[0, 0, 0, 0], [6, -4, 0, 0], [-8, 5, 4, 2]])
+        many = siamjax.track_many(loaded(name), video, boxes)
+        for target, result in zip(boxes, many):
+            alone = siamjax.track(loaded(name), video, target)
+            np.testing.assert_allclose(result.boxes, alone.boxes, atol=EXACT)
+
+    def test_videos_together_equal_one_by_one(self, name):
+        _, _, video, box = tiny_case(name)
+        sources, boxes = [video, video[:5, :120], video[2:]], np.stack([box, box, box + np.float32([2, 4, 0, 0])])
+        together = siamjax.track_videos(loaded(name), sources, boxes)
+        for source, target, result in zip(sources, boxes, together):
+            alone = siamjax.track(loaded(name), source, target)
+            assert len(result.boxes) == len(source)
+            np.testing.assert_allclose(result.boxes, alone.boxes, atol=EXACT)
+
+    def test_state_keeps_its_shape(self, name):
+        tracker, params, video, box = tiny_case(name)
+        before = jax.eval_shape(tracker.init, params, video[0], box)
+        after, _ = jax.eval_shape(tracker.step, params, before, video[1])
+        chex.assert_trees_all_equal_shapes_and_dtypes(before, after)
+
+    def test_one_compile_for_a_long_video_and_for_several_of_a_bucket(self, name):
+        tracker, params, video, box = tiny_case(name)
+        long = np.concatenate([video] * 34)[:300]
+        loop.start.clear_cache()
+        loop.advance.clear_cache()
+        assert len(loop.track_frames(tracker, params, long, box)[0].boxes) == 300
+        loop.track_frames(tracker, params, video[:4, :130, :140], box)  # another size of the same bucket
+        assert loop.advance._cache_size() == loop.start._cache_size() == 1
+
+    def test_equal_trackers_share_a_compilation(self, name):
+        tracker, params, video, box = tiny_case(name)
+        step = jax.jit(type(tracker).step, static_argnums=0)
+        state = tracker.init(params, video[0], box)
+        step(tracker, params, state, video[1])
+        step(dataclasses.replace(tracker), params, state, video[2])
+        assert step._cache_size() == 1
+
+    def test_adding_a_target_within_the_padded_count_compiles_nothing(self, name):
+        _, _, video, box = tiny_case(name)
+        stream = siamjax.Stream(loaded(name), video[0], np.stack([box, box + 4, box - 4]))
+        stream(video[1])
+        before = loop.start._cache_size(), loop.advance._cache_size()
+        added = stream.add(video[1], box)
+        assert len(stream(video[2]).box) == 4
+        stream.remove(added)
+        assert len(stream(video[3]).box) == 3
+        assert (loop.start._cache_size(), loop.advance._cache_size()) == before
+        many = [loop.track_frames(*tiny_case(name)[:2], video, np.stack([box] * n)) for n in (3, 4)]
+        assert [len(results) for results in many] == [3, 4]
+
+    def test_a_frame_that_does_not_decode_holds_the_box(self, name):
+        tracker, params, video, box = tiny_case(name)
+        images = [*video[:3], None, *video[4:]]
+        result = loop.track_frames(tracker, params, images, box)[0]
+        np.testing.assert_array_equal(result.boxes[3], result.boxes[2])
+        assert result.valid.tolist() == [True, True, True, False, *[True] * (FRAMES - 4)]
+        assert not np.array_equal(result.boxes[4], result.boxes[3])
+
+    def test_padding_changes_nothing(self, name):
+        tracker, params, video, box = tiny_case(name)
+        noise = np.random.default_rng(0).integers(0, 256, (SIDE + 48, SIDE + 100, 3), np.uint8)
+
+        def padded(image):
+            pixels = noise.copy()
+            pixels[:SIDE, :SIDE] = image
+            return Frame(pixels, np.array(image.shape[:2], np.int32), np.bool_(True))
+
+        state = tracker.init(params, padded(video[0]), box)
+        _, out = tracker.step(params, state, padded(video[1]))
+        np.testing.assert_allclose(out.box, reference(name)[1], atol=EXACT)
+
+    def test_a_size_that_changes_mid_stream_tracks_on(self, name):
+        tracker, params, video, box = tiny_case(name)
+        grown = [*video[:4], *(np.pad(image, ((0, 90), (0, 60), (0, 0))) for image in video[4:])]
+        result = loop.track_frames(tracker, params, grown, box)[0]
+        np.testing.assert_array_equal(result.boxes[:4], loop.track_frames(tracker, params, video[:4], box)[0].boxes)
+        assert np.isfinite(result.boxes).all()
+
+    def test_flat_frames_give_finite_output(self, name):
+        tracker, params, video, box = tiny_case(name)
+        result = loop.track_frames(tracker, params, [np.zeros_like(video[0])] * 4, box)[0]
+        assert np.isfinite(result.boxes).all()
+        assert ((result.scores >= 0) & (result.scores <= 1)).all()
+
+    def test_prepared_parameters_track_alike(self, name):
+        tracker, params, video, box = tiny_case(name)
+        net, prepared = prepare(tracker.net, params)
+        fast = dataclasses.replace(tracker, net=net)
+        boxes = loop.track_frames(fast, prepared, video, box)[0].boxes
+        np.testing.assert_allclose(boxes, reference(name), atol=0.05)  # another rounding of the same response
+
+    def test_videos_by_pmap_equal_one_device(self, name):
+        tracker, params, video, box = tiny_case(name)
+        devices = jax.local_device_count()
+        states = jax.pmap(lambda p, f, b: tracker.init(p, f, b), in_axes=(None, None, 0))(
+            params, video[0], np.stack([box] * devices))
+        _, out = jax.pmap(lambda p, s, f: tracker.step(p, s, f), in_axes=(None, 0, None))(params, states, video[1])
+        for row in np.asarray(out.box):
+            np.testing.assert_allclose(row, reference(name)[1], atol=EXACT)
+
+    def test_bfloat16_stays_near(self, name):
+        tracker, params, video, box = tiny_case(name)
+        net = tracker.net.clone(backbone=tracker.net.backbone.clone(
+            precision=precision.FAST))
+        fast = dataclasses.replace(tracker, net=net)
+        state = fast.init(params, video[0], box)
+        assert state.centre.dtype == jnp.float32  # geometry stays float32
+        _, out = fast.step(params, state, video[1])
+        # One cell of the up-sampled response is about half a pixel here; rounding of 8 bits moves few.
+        np.testing.assert_allclose(out.box, reference(name)[1], atol=3.0)
+
+
+def test_bucket_frames_are_what_the_loop_pads_to():
+    assert frame_ops.bucket(130, 140) == frame_ops.bucket(SIDE, SIDE)
