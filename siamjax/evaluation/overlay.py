@@ -9,8 +9,10 @@ import os
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
+import av.error
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -118,7 +120,8 @@ class VideoWriter:
             raise ConfigError(f"a video named '{self.path.name}'", "path", "let its name end in .mp4")
         self._rate = Fraction(fps).limit_denominator(1001)
         self._partial = self.path.with_name(f".{self.path.stem}.{os.getpid()}.partial")
-        self._container = self._stream = None
+        self._container: Any = None
+        self._stream: Any = None
 
     def __enter__(self) -> VideoWriter:
         try:

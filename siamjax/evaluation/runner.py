@@ -14,7 +14,6 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-import siamjax
 from siamjax.data import sequences as data
 from siamjax.errors import ConfigError, DataError
 from siamjax.evaluation import results
@@ -178,7 +177,7 @@ def frames_per_second(seconds: np.ndarray) -> float:
 
 def _code_digest() -> str:
     """Digest of the code that results depend on: with other code an earlier run is another run."""
-    root = Path(siamjax.__file__).parent
+    root = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for layer in ("ops", "nets", "trackers", "weights", "data"):
         for file in sorted((root / layer).rglob("*.py")):

@@ -227,7 +227,7 @@ def score_sequence(
             )
         boxes, truth = clip_to_frame(boxes, frame_size), clip_to_frame(truth, frame_size)
 
-    counted = present.copy() if convention.absent == "left_out" else np.ones(len(truth), bool)
+    counted = np.array(present) if convention.absent == "left_out" else np.ones(len(truth), bool)
     if convention.first_frame == "left_out":
         counted[0] = False
     hit = present & np.isfinite(boxes).all(axis=1)
@@ -235,7 +235,8 @@ def score_sequence(
     errors = np.where(hit, centre_error(boxes, truth), np.inf)[counted]
     normalised = np.where(hit, normalised_error(boxes, truth, convention.normalised_by), np.inf)[counted]
     if len(overlaps) == 0:
-        return Score(*(np.full(n, np.nan) for n in (len(convention.thresholds), 51, 51)), np.nan, 0)
+        nothing = np.full(len(ERROR_THRESHOLDS), np.nan)
+        return Score(np.full(len(convention.thresholds), np.nan), nothing, nothing, float("nan"), 0)
     return Score(
         success=(overlaps[:, None] > np.asarray(convention.thresholds)).mean(axis=0),
         precision=(errors[:, None] <= ERROR_THRESHOLDS).mean(axis=0),
