@@ -182,7 +182,8 @@ class Scene:
     def image(self, number: int) -> np.ndarray:
         """`[H, W, 3]` uint8 RGB of a frame."""
         texture, drift = self.background
-        canvas = sample_wrapped(texture, *(drift * number), self.config.height, self.config.width)
+        top, left = drift * number
+        canvas = sample_wrapped(texture, top, left, self.config.height, self.config.width)
         for item in self.items:
             outline = item.outline(number)
             rows, columns, inside = _clip(outline, canvas.shape[:2])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import av
+import av.container
 import av.error
 import numpy as np
 

@@ -35,7 +35,7 @@ def to_rgb8(image: np.ndarray, *, where: str = "frame") -> np.ndarray:
             where=where,
             do="give [H, W], or [H, W, C] with 1 to 4 channels last",
         )
-    _check_size(*image.shape[:2], where)
+    _check_size(image.shape[0], image.shape[1], where)
     if image.ndim == 2:
         image = image[..., None]
     channels = image.shape[2]

@@ -49,7 +49,7 @@ def read_coco(annotations: str | Path, images: str | Path, *, prefix: str = "ima
             continue
         file, group, size = checked[annotation["image_id"]]
         outlines = _polygons(annotation.get("segmentation"), where)
-        name, polygons = f"{group}/{annotation['id']}", outlines and (outlines,)
+        name, polygons = f"{group}/{annotation['id']}", (outlines,) if outlines else None
         sequences.append(Sequence(name, group, (file,), box[None], size, polygons=polygons))
     if not sequences:
         raise DataError("the file annotates no object", str(path), "give one with boxes")
