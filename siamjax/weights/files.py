@@ -41,7 +41,7 @@ def save(path: str | Path, variables: Mapping[str, Any], metadata: Mapping[str, 
         raise WeightsError(f"metadata lacks {', '.join(missing)}", str(path), "use weights.zoo.metadata_for")
     flat = traverse_util.flatten_dict(dict(variables), sep="/")
     # safetensors writes the buffer as it lies in memory, so a transposed array must be laid out first.
-    arrays = {key: np.ascontiguousarray(jax.device_get(value), dtype) for key, value in flat.items()}
+    arrays = {key: np.asarray(jax.device_get(value), dtype, order="C") for key, value in flat.items()}
     data = safetensors_numpy.save(arrays, metadata=dict(metadata))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
