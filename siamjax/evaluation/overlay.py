@@ -150,9 +150,10 @@ class VideoWriter:
             raise self._refused(error) from error
 
     def __exit__(self, kind, error, trace) -> None:
-        finished = (kind is None or issubclass(kind, KeyboardInterrupt)) and self._stream is not None
+        wanted = kind is None or issubclass(kind, KeyboardInterrupt)
+        finished = wanted and self._stream is not None
         try:
-            if finished:
+            if self._stream is not None and wanted:
                 self._container.mux(self._stream.encode())
             self._container.close()
             if finished:
