@@ -33,8 +33,9 @@ def make_augment(config: AugmentConfig) -> Callable[[Array, PairBatch], TrainPai
 
     def one(key: Array, sample: PairBatch) -> TrainPair:
         key = jax.random.fold_in(key, sample.index)
-        flipped = jax.random.bernoulli(rngs.stream(key, "flip"), config.flip)
-        grey = jax.random.bernoulli(rngs.stream(key, "grey"), config.grey)
+        # What is off draws no numbers: each draw costs compile time, and named streams do not shift others.
+        flipped = config.flip and jax.random.bernoulli(rngs.stream(key, "flip"), config.flip)
+        grey = config.grey and jax.random.bernoulli(rngs.stream(key, "grey"), config.grey)
 
         def image(name, patch, box, size, jitter):
             shift, scale = _draw_window(rngs.stream(key, name), jitter)
@@ -101,11 +102,9 @@ def _sample_rows(pixels: Array, position: Array, mean: Array) -> Array:
 
 def _draw_window(key: Array, jitter: Jitter) -> tuple[Array, Array]:
     """Shift `[2]` in crop px and scale `[2]` in patch px per crop px."""
-    shift_key, stretch_key = jax.random.split(key)
-    shift = jax.random.uniform(shift_key, (2,), minval=-jitter.shift, maxval=jitter.shift)
-    factors = (2,) if jitter.per_axis else (1,)
-    stretch = 1 + jax.random.uniform(stretch_key, factors, minval=-jitter.stretch, maxval=jitter.stretch)
-    return shift, jnp.broadcast_to(1 / stretch, (2,))
+    draw = jax.random.uniform(key, (4,), minval=-1.0)
+    stretch = 1 + jitter.stretch * (draw[2:] if jitter.per_axis else jnp.broadcast_to(draw[2], (2,)))
+    return jitter.shift * draw[:2], 1 / stretch
 
 
 def _grey(crop: Array) -> Array:

@@ -206,6 +206,7 @@ def _decode(container: av.container.InputContainer) -> Frames:
                 heapq.heappush(lost, -1 if packet.pts is None else packet.pts)
                 continue
             for frame in decoded:
+                assert isinstance(frame, av.VideoFrame)  # the stream is a video stream
                 while lost and (frame.pts is None or lost[0] < frame.pts):
                     heapq.heappop(lost)
                     yield None

@@ -11,6 +11,7 @@ from siamjax.errors import ConfigError
 from siamjax.types import PairBatch
 
 STILL = Jitter(shift=0.0, stretch=0.0)
+cut = jax.jit(sample_window, static_argnums=3)
 SMALL = AugmentConfig(exemplar_size=31, search_size=61)
 
 
@@ -42,7 +43,7 @@ def test_without_jitter_the_crops_are_the_middle_of_the_patches():
 @pytest.mark.parametrize("scale", [(1.0, 1.0), (0.95, 1.2)])
 def test_box_moves_with_the_pixels(shift, scale):
     side, size = 71, 41
-    crop = np.asarray(sample_window(ramp(side), jnp.array(shift), jnp.array(scale), size))
+    crop = np.asarray(cut(ramp(side), jnp.array(shift), jnp.array(scale), size))
     box = np.array([30.0, 25.0, 12.0, 18.0], np.float32)
     moved = np.asarray(window_box(jnp.array(box), side, jnp.array(shift), jnp.array(scale), size))
     # Where the crop says a patch coordinate is, the box must have put it.
@@ -55,7 +56,7 @@ def test_box_moves_with_the_pixels(shift, scale):
 
 def test_beyond_the_patch_is_its_mean():
     patch = np.random.default_rng(0).integers(0, 256, (21, 21, 3), dtype=np.uint8)
-    crop = np.asarray(sample_window(jnp.asarray(patch), jnp.zeros(2), jnp.ones(2), 41))
+    crop = np.asarray(cut(patch, jnp.zeros(2), jnp.ones(2), 41))
     np.testing.assert_allclose(crop[10:31, 10:31], patch, atol=1e-3)
     border = crop[:9].reshape(-1, 3)
     np.testing.assert_allclose(border, np.broadcast_to(patch.mean(axis=(0, 1)), border.shape), rtol=1e-5)
@@ -157,7 +158,7 @@ def test_blur_is_the_cross_kernel_of_pysot():
     for radius in (2, 22):
         padded = np.pad(crop, ((22, 22), (0, 0), (0, 0)), mode="reflect")
         expected = np.stack([padded[22 + y - radius : 23 + y + radius].mean(axis=0) for y in range(50)])
-        np.testing.assert_allclose(augment._box_filter(jnp.asarray(crop), radius), expected, atol=1e-2)
+        np.testing.assert_allclose(jax.jit(augment._box_filter)(crop, radius), expected, atol=1e-2)
     config = dataclasses.replace(SMALL, exemplar=STILL, search=dataclasses.replace(STILL, blur=1.0))
     pair = jax.jit(make_augment(config))(jax.random.key(0), make_batch())
     assert np.asarray(pair.search).std() < 0.8 * make_batch().search.std()
