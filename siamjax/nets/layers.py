@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
 
-from siamjax.ops import conv
+from siamjax.ops import conv, shifted
 from siamjax.precision import PARITY, Precision
 from siamjax.types import Array
 
@@ -101,5 +101,5 @@ def max_pool(x: Array, size: int = 3, stride: int = 2, padding: int = 0) -> Arra
         edge = (padding, padding, 0)
         x = lax.pad(x, jnp.array(-jnp.inf, x.dtype), [(0, 0, 0), edge, edge, (0, 0, 0)])
     for axis in (1, 2):
-        x = functools.reduce(jnp.maximum, conv.taps(x, axis, size, stride))
+        x = functools.reduce(jnp.maximum, shifted.taps(x, axis, size, stride))
     return x

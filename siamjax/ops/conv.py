@@ -4,10 +4,9 @@ XLA's convolution is good on accelerators and often poor on a CPU, where matrix 
 peak. The CPU form ("fast") therefore becomes products wherever it can:
 
   1x1                        one matrix product
-  depthwise                  shifted multiply-adds, rows first
+  depthwise                  shifted multiply-adds (`ops.shifted`)
   3x3, 5x5 of stride 1       Winograd F(2x2) (`ops.winograd`), dilated too
-  large and strided on few   rows of patches in bands that stay in the cache, one product a band
-  channels (11x11 stems)
+  11x11 stems of stride 2    patches in bands of rows (`ops.stem`)
   groups                     each by itself, then concatenated
   everything else            `jax.lax`
 """
@@ -23,11 +22,11 @@ import jax.numpy as jnp
 from jax import lax
 
 from siamjax.errors import ConfigError
-from siamjax.ops import winograd
+from siamjax.ops import shifted, stem, winograd
 from siamjax.types import Array
 
 MIN_WINOGRAD_CHANNELS = 32  # below, the transforms cost more than the products save
-BAND_ROWS = 8  # output rows a band of a stem
+MIN_STEM_SIZE = 9  # XLA's own 7x7 is as fast
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +95,8 @@ def _conv_forward(geometry, by_platform, x, kernel):
 
 def _conv_backward(geometry, by_platform, saved, dy):
     def plain(x, kernel, dy):
-        return jax.vjp(functools.partial(_lax, geometry), x, kernel)[1](dy)
+        _, back = jax.vjp(functools.partial(_lax, geometry), x, kernel)
+        return back(dy)
 
     fast = functools.partial(_fast_gradients, geometry)
     if by_platform:
@@ -122,10 +122,11 @@ def _form(geometry: Geometry, x: Array, kernel: Array):
         return _depthwise if channels == 1 and features == geometry.groups else _grouped
     if size == 1:
         return _product
-    if takes_winograd(size, channels, geometry.stride) and x.dtype == jnp.float32:
+    reach = (size - 1) * geometry.dilation
+    if takes_winograd(size, channels, geometry.stride) and x.dtype == jnp.float32 and geometry.padding <= reach:
         return _winograd
-    if size >= 9 and channels <= 4 and geometry.stride == 2 and geometry.dilation == 1:
-        return _banded
+    if size >= MIN_STEM_SIZE and channels <= 4 and geometry.stride == stem.STRIDE and geometry.dilation == 1:
+        return _stem
     return _lax
 
 
@@ -143,9 +144,9 @@ def _fast_gradients(geometry: Geometry, x: Array, kernel: Array, dy: Array) -> t
         return _join([dx for dx, _ in parts]), _join([dk for _, dk in parts])
     if form is _winograd:
         return _winograd_gradients(geometry, x, kernel, dy)
-    if form is _banded:
-        dx, = jax.vjp(lambda x: _lax(geometry, x, kernel), x)[1](dy)
-        return dx, _banded_kernel_gradient(geometry, x, kernel, dy)
+    if form is _stem:
+        (dx,) = jax.vjp(lambda x: _lax(geometry, x, kernel), x)[1](dy)
+        return dx, stem.kernel_gradient(x, kernel, dy, padding=geometry.padding, precision=geometry.precision)
     return jax.vjp(functools.partial(form, geometry), x, kernel)[1](dy)
 
 
@@ -171,23 +172,13 @@ def _padded(x: Array, padding: int) -> Array:
     return jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0))) if padding else x
 
 
-def taps(x: Array, axis: int, size: int, stride: int = 1, dilation: int = 1) -> list[Array]:
-    """The `size` shifted slices of `x` along `axis` that the taps of a valid kernel meet."""
-    length = (x.shape[axis] - (size - 1) * dilation - 1) // stride * stride + 1
-    return [lax.slice_in_dim(x, i * dilation, i * dilation + length, stride, axis) for i in range(size)]
-
-
-def add(parts: list[Array]) -> Array:
-    """Their sum, from left to right."""
-    return functools.reduce(jnp.add, parts)
-
-
 def _depthwise(geometry: Geometry, x: Array, kernel: Array) -> Array:
-    """Sums over the kernel's rows for each of its columns, then over these columns, shifted."""
-    size = kernel.shape[0]
-    rows = taps(_padded(x, geometry.padding), 1, size, geometry.stride, geometry.dilation)
-    columns = [add([row * kernel[None, None, i, j] for i, row in enumerate(rows)]) for j in range(size)]
-    return add([taps(c, 2, size, geometry.stride, geometry.dilation)[j] for j, c in enumerate(columns)])
+    return shifted.depthwise(_padded(x, geometry.padding), kernel[None, :, :, 0], stride=geometry.stride,
+                             dilation=geometry.dilation)
+
+
+def _stem(geometry: Geometry, x: Array, kernel: Array) -> Array:
+    return stem.convolve(x, kernel, padding=geometry.padding, precision=geometry.precision)
 
 
 def _winograd(geometry: Geometry, x: Array, kernel: Array) -> Array:
@@ -202,62 +193,3 @@ def _winograd_gradients(geometry: Geometry, x: Array, kernel: Array, dy: Array) 
     dx = _winograd(around, dy, turned)
     return dx, winograd.kernel_gradient(x, dy, size, padding=geometry.padding, dilation=dilation,
                                         precision=geometry.precision)
-
-
-def _bands(geometry: Geometry, x: Array, kernel: Array):
-    """What a stem's bands share: patch length, bands an image, and the function that cuts one.
-
-    Pairs of columns become channels, so that a patch row is one contiguous run; `cut(x, index)` gives the
-    patches `[BAND_ROWS * W', K]` of band `index`, counted over images and then downwards.
-    """
-    batch, height, width, channels = x.shape
-    size, rows_out, columns_out = kernel.shape[0], *_output_sides(geometry, x, kernel)
-    pairs = -(-size // 2)
-    bands = -(-rows_out // BAND_ROWS)
-    span = 2 * (BAND_ROWS - 1) + size
-    tall, wide = 2 * (bands * BAND_ROWS - 1) + size, 2 * (columns_out + pairs - 1)
-    p = geometry.padding
-    x = lax.pad(x, jnp.zeros((), x.dtype),
-                [(0, 0, 0), (p, tall - height - p, 0), (p, wide - width - p, 0), (0, 0, 0)])
-    x = x.reshape(batch, tall, wide // 2, 2 * channels)
-    x = jnp.concatenate(taps(x, 2, pairs), axis=3)
-
-    def cut(index):
-        band = lax.dynamic_slice(x, (index // bands, index % bands * 2 * BAND_ROWS, 0, 0),
-                                 (1, span, *x.shape[2:]))
-        return jnp.concatenate(taps(band, 1, size, 2), axis=3).reshape(BAND_ROWS * columns_out, -1)
-
-    return cut, bands
-
-
-def _output_sides(geometry: Geometry, x: Array, kernel: Array) -> tuple[int, int]:
-    reach = (kernel.shape[0] - 1) * geometry.dilation + 1
-    height, width = ((side + 2 * geometry.padding - reach) // geometry.stride + 1 for side in x.shape[1:3])
-    return height, width
-
-
-def _banded(geometry: Geometry, x: Array, kernel: Array) -> Array:
-    size, features = kernel.shape[0], kernel.shape[3]
-    rows, columns = _output_sides(geometry, x, kernel)
-    cut, bands = _bands(geometry, x, kernel)
-    matrix = jnp.pad(kernel, ((0, 0), (0, size % 2), (0, 0), (0, 0))).reshape(-1, features)
-    y = lax.map(lambda index: jnp.matmul(cut(index), matrix, precision=geometry.precision),
-                jnp.arange(len(x) * bands))
-    return y.reshape(len(x), bands * BAND_ROWS, columns, features)[:, :rows]
-
-
-def _banded_kernel_gradient(geometry: Geometry, x: Array, kernel: Array, dy: Array) -> Array:
-    size, _, channels, features = kernel.shape
-    rows, columns = dy.shape[1:3]
-    cut, bands = _bands(geometry, x, kernel)
-    dy = jnp.pad(dy, ((0, 0), (0, bands * BAND_ROWS - rows), (0, 0), (0, 0)))
-    dy = dy.reshape(len(x) * bands, BAND_ROWS * columns, features)
-
-    def accumulate(total, band):
-        index, dy = band
-        return total + jnp.matmul(cut(index).T, dy, precision=geometry.precision), None
-
-    wide = size + size % 2
-    zero = jnp.zeros((size * wide * channels, features), dy.dtype)
-    total, _ = lax.scan(accumulate, zero, (jnp.arange(len(dy)), dy))
-    return total.reshape(size, wide, channels, features)[:, :size]

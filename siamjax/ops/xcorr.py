@@ -14,7 +14,7 @@ import jax
 from jax import lax
 
 from siamjax.errors import ConfigError
-from siamjax.ops.conv import add
+from siamjax.ops import shifted
 from siamjax.types import Array
 
 
@@ -69,8 +69,8 @@ def depthwise(z: Array, x: Array, *, lowering: str = "auto",
     """
     chex.assert_rank([z, x], 4)
     chex.assert_equal(z.shape[3], x.shape[3])
-    return _lowered(lowering, functools.partial(_depthwise_lax, precision=precision), _depthwise_fast,
-                    *_broadcast(z, x))
+    return _lowered(lowering, functools.partial(_depthwise_lax, precision=precision),
+                    lambda z, x: shifted.depthwise(x, z), *_broadcast(z, x))
 
 
 def _lowered(lowering: str, plain, fast, z: Array, x: Array) -> Array:
@@ -112,15 +112,7 @@ def _upchannel_fast(z: Array, x: Array, *, precision: lax.Precision) -> Array:
 
     def one(z, x):
         maps = lax.dot_general(x, z, (((2,), (3,)), ((), ())), precision=precision)  # [H, W, h, w, O]
-        return add([maps[i:i + height, j:j + width, i, j]
-                    for i in range(z.shape[0]) for j in range(z.shape[1])])
+        return shifted.add([maps[i:i + height, j:j + width, i, j]
+                            for i in range(z.shape[0]) for j in range(z.shape[1])])
 
     return _per_sample(one, z, x)
-
-
-def _depthwise_fast(z: Array, x: Array) -> Array:
-    """Sums over the exemplar's rows for each of its columns, then over these columns, shifted."""
-    height, width = (x.shape[axis] - z.shape[axis] + 1 for axis in (1, 2))
-    columns = [add([x[:, i:i + height] * z[:, i, j][:, None, None] for i in range(z.shape[1])])
-               for j in range(z.shape[2])]
-    return add([column[:, :, j:j + width] for j, column in enumerate(columns)])

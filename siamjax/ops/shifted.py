@@ -1,0 +1,40 @@
+"""Shifted slices: what the taps of a kernel see, and depthwise convolution as a sum over them."""
+
+from __future__ import annotations
+
+import functools
+
+import jax.numpy as jnp
+from jax import lax
+
+from siamjax.types import Array
+
+
+def taps(x: Array, axis: int, size: int, stride: int = 1, dilation: int = 1) -> list[Array]:
+    """The `size` shifted slices of `x` along `axis` that the taps of a valid kernel meet."""
+    length = (x.shape[axis] - (size - 1) * dilation - 1) // stride * stride + 1
+    return [lax.slice_in_dim(x, i * dilation, i * dilation + length, stride, axis) for i in range(size)]
+
+
+def add(parts: list[Array]) -> Array:
+    """Their sum, from left to right."""
+    return functools.reduce(jnp.add, parts)
+
+
+def depthwise(x: Array, kernel: Array, *, stride: int = 1, dilation: int = 1) -> Array:
+    """Valid correlation of each channel with its own kernel, as multiply-adds of whole slices.
+
+    Sums over the kernel's rows for each of its columns first, then over these columns, shifted: that touches
+    `h + w` slices of the input's size, not `h * w`.
+
+    Args:
+      x: `[B, H, W, C]`.
+      kernel: `[b, h, w, C]`, with `b` = B, or 1 for one kernel against all.
+    Returns:
+      `[B, H', W', C]`.
+    """
+    _, height, width, _ = kernel.shape
+    rows = taps(x, 1, height, stride, dilation)
+    columns = [add([row * kernel[:, i, j][:, None, None] for i, row in enumerate(rows)])
+               for j in range(width)]
+    return add([taps(column, 2, width, stride, dilation)[j] for j, column in enumerate(columns)])
