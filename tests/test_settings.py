@@ -57,7 +57,8 @@ def test_a_path_sets_its_field_and_no_other(path, text, value):
     ("stepz", "7", "did you mean steps?"), ("inner.rat", "1", "inner.rate, inner.limit"),
     ("steps.more", "1", "'steps' has no settings"), ("steps", "1.5", "a whole number"),
     ("inner.rate", "fast", "a number"), ("mode", "test", "one of train, eval"),
-    ("flag", "1", "true or false"), ("sides", "1,2,3", "2 values"), ("inner.factors", "(('a', 'b'),)", "values"),
+    ("flag", "1", "true or false"), ("sides", "1,2,3", "2 values"),
+    ("inner.factors", "(('a', 'b'),)", "values"),
     ("inner.factors", "(__import__('os'),)", "values"), ("inner", "x", "inner.rate"),
     ("loss", "focal", "experiment file"), ("steps", "0", "too few steps"), ("", "1", "no setting")])
 def test_what_cannot_be_set_says_what_can(path, text, says):

@@ -87,7 +87,8 @@ def _all_finite(tree) -> Array:
 def _average(old, params, decay: float, step: Array):
     # Young averages forget faster, so that a start from random parameters is soon forgotten.
     decay = jnp.minimum(decay, (1.0 + step) / (10.0 + step))
-    return jax.tree.map(lambda a, p: decay * a + (1 - decay) * p, old, params)
+    # In this form a parameter that does not move keeps its average to the bit.
+    return jax.tree.map(lambda a, p: a + (1 - decay) * (p - a), old, params)
 
 
 def _keep_if(good: Array, new: TrainState, old: TrainState) -> TrainState:
