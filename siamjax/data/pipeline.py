@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from collections.abc import Sequence as Listing
 
 import grain
@@ -31,7 +31,7 @@ def batches(
     start_step: int = 0,
     process_index: int = 0,
     process_count: int = 1,
-) -> Iterator[PairBatch]:
+) -> grain.DatasetIterator[PairBatch]:
     """Endless batches of pairs, from step `start_step` on.
 
     Sample `index = step * batch_size + place` depends on (tracks, config, seed, index) and nothing else, so a

@@ -1,4 +1,4 @@
-"""The clip inside the package: a striped ball among balls like it, rendered by scripts/make_sample.py."""
+"""The clip inside the package: a dotted ball among balls like it, rendered by scripts/make_sample.py."""
 
 from __future__ import annotations
 
