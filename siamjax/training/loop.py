@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -152,8 +151,3 @@ def start_from(variables: Params, loaded: Params, *, where: str) -> Params:
                            where, "start from weights of the same net, or change the net of the experiment")
     return traverse_util.unflatten_dict(
         {name: jnp.asarray(theirs.get(name, value)) for name, value in mine.items()}, sep="/")
-
-
-def read_metrics(folder: Path) -> Iterable[dict[str, Any]]:
-    """The lines of a training's `metrics.jsonl`."""
-    return map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())

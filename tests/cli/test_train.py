@@ -1,0 +1,49 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from siamjax.cli.main import run
+
+TINY = str(Path(__file__).parents[2] / "experiments" / "siamfc_tiny.py")
+
+
+NARROW = f"""
+import dataclasses
+from siamjax.nets.alexnet import AlexNet, Stage
+from siamjax.nets.siamfc import SiamFC
+from siamjax.training.experiment import load_experiment
+
+stages = (Stage(4, 11, 2, pool_stride=2), Stage(4, 5, pool_stride=2), Stage(4, 3, norm=False, relu=False))
+net = SiamFC(AlexNet(stages, lowering="lax"), logit_bias=True)
+config = dataclasses.replace(load_experiment({TINY!r}), net=net)
+"""
+
+
+def test_without_data_trains_on_shapes_that_the_package_draws(tmp_path, capsys):
+    (tmp_path / "narrow.py").write_text(NARROW)
+    assert run(["train", str(tmp_path / "narrow.py"), "--output", str(tmp_path / "out"), "--steps", "1",
+                "--set", "batch_size=4"]) == 0
+    assert (tmp_path / "out" / "weights.safetensors").is_file()
+    record = json.loads((tmp_path / "out" / "experiment.json").read_text())
+    assert record["runs"][0]["data"] == "the synthetic set"
+    assert record["experiment"]["batch_size"] == 4
+    assert "siamjax track SOURCE --model" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("arguments", "says"), [
+    (["no_such.py"], "no such experiment file"),
+    ([TINY, "--set", "optim.pek_lr=1"], "did you mean optim.peak_lr"),
+    ([TINY, "--set", "batch_size"], "write --set KEY=VALUE"),
+    ([TINY, "--set", "batch_size=many"], "a whole number"),
+    ([TINY, "--set", "batch_size=6"], "does not divide over 4 devices"),
+    ([TINY, "--steps", "0"], "train for 1 or more"),
+    ([TINY, "--data", "/no/such/folder"], "/no/such/folder"),
+    ([TINY, "--set", "batch_size=4", "--set", "init_from=/no/such.safetensors"], "no such file")])
+def test_mistakes_are_one_line_and_exit_2(tmp_path, capsys, arguments, says):
+    assert run(["train", *arguments, "--output", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.startswith("error: ")
+    assert says in said
+    assert not (tmp_path / "out" / "weights.safetensors").exists()
