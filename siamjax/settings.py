@@ -37,7 +37,7 @@ def replace_by_path(settings: T, path: str, text: str) -> T:
     return _replace(settings, path.split("."), text, path)
 
 
-def _replace(settings, names: list[str], text: str, path: str):
+def _replace(settings: Any, names: list[str], text: str, path: str) -> Any:
     name, rest = names[0], names[1:]
     prefix = path.split(".")[: len(path.split(".")) - len(names)]
     own = field_names(settings) if dataclasses.is_dataclass(settings) else []

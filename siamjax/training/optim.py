@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ from flax import traverse_util
 from siamjax.errors import ConfigError
 from siamjax.types import Array, Params
 
-Schedule = Callable[[Array | int], Array]
+Schedule = Callable[[Any], Array]  # step to rate
 
 
 @dataclasses.dataclass(frozen=True)

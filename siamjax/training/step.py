@@ -86,9 +86,9 @@ def _all_finite(tree) -> Array:
 
 def _average(old, params, decay: float, step: Array):
     # Young averages forget faster, so that a start from random parameters is soon forgotten.
-    decay = jnp.minimum(decay, (1.0 + step) / (10.0 + step))
+    share = 1 - jnp.minimum(decay, (1.0 + step) / (10.0 + step))
     # In this form a parameter that does not move keeps its average to the bit.
-    return jax.tree.map(lambda a, p: a + (1 - decay) * (p - a), old, params)
+    return jax.tree.map(lambda a, p: a + share * (p - a), old, params)
 
 
 def _keep_if(good: Array, new: TrainState, old: TrainState) -> TrainState:
