@@ -13,8 +13,8 @@ def response_cells(size: int) -> Array:
     return jnp.stack(jnp.meshgrid(offsets, offsets), axis=-1)
 
 
-def response_labels(size: int, centre: ArrayLike | tuple[float, float] = (0.0, 0.0), *, positive_radius: float,
-                    negative_radius: float = 0.0) -> Array:
+def response_labels(size: int, centre: ArrayLike | tuple[float, float] = (0.0, 0.0), *,
+                    positive_radius: float, negative_radius: float = 0.0) -> Array:
     """Labels of a response map: 1 near the target, 0 far from it, 0.5 in the ring between, if there is one.
 
     Args:
