@@ -1,4 +1,4 @@
-"""Renders the sample clip of the package: a striped ball that rolls among balls much like it.
+"""Renders the sample clip of the package: a dotted ball that rolls among balls much like it.
 
     python scripts/make_sample.py [--output siamjax/assets/sample] [--samples 8]
 
@@ -23,6 +23,7 @@ from siamjax.data.textures import value_noise
 FRAMES, FPS, HEIGHT, WIDTH = 125, 25, 320, 480
 FOCAL = 520.0  # px
 SHUTTER = 0.5  # part of a frame's time
+DOTS = 22  # on a dotted ball
 WALL = 7.0  # m, distance of the wall from the camera's start
 LIGHT = np.array([-0.45, 0.8, -0.4]) / np.linalg.norm([-0.45, 0.8, -0.4])  # from the ground towards the lamp
 # Axes: x to the right, y up, z away from the camera; metres; the floor is y = 0.
@@ -30,7 +31,10 @@ LIGHT = np.array([-0.45, 0.8, -0.4]) / np.linalg.norm([-0.45, 0.8, -0.4])  # fro
 
 @dataclasses.dataclass
 class Ball:
-    """Radius m; `knots` `[n, 2]` places (x, z) it passes in equal times; two colours of stripes, sectors."""
+    """A ball that rolls through `knots` `[n, 2]`, places (x, z) passed in equal times; `radius` in m.
+
+    `colours` `[2, 3]`: of its sectors and their ground, or, where `sectors` is 0, of dots and theirs.
+    """
 
     radius: float
     knots: np.ndarray
@@ -54,13 +58,23 @@ class Ball:
     def colour(self, normal: np.ndarray) -> np.ndarray:
         """`[N, 3]` surface colours 0..1 where the normals `[N, 3]`, in the ball's axes, point."""
         longitude = np.arctan2(normal[:, 2], normal[:, 0])
-        stripe = np.clip(np.sin(longitude * self.sectors / 2) * 12, -1, 1) * 0.5 + 0.5
-        cap = np.clip((np.abs(normal[:, 1]) - 0.9) * 40, 0, 1)
-        mix = (stripe * (1 - cap))[:, None]
+        if self.sectors:
+            stripe = np.clip(np.sin(longitude * self.sectors / 2) * 12, -1, 1) * 0.5 + 0.5
+            cap = np.clip((np.abs(normal[:, 1]) - 0.9) * 40, 0, 1)
+            mix = (stripe * (1 - cap))[:, None]
+        else:
+            mix = np.clip(((normal @ spread_points(DOTS).T).max(axis=1) - 0.945) * 60 + 0.5, 0, 1)[:, None]
         colour = self.colours[0] * mix + self.colours[1] * (1 - mix)
         row = np.clip((normal[:, 1] * 0.5 + 0.5) * 127, 0, 127).astype(int)
         column = ((longitude / (2 * np.pi)) % 1 * 255).astype(int)
         return colour * (0.72 + 0.36 * self.stains[row, column])[:, None]
+
+
+def spread_points(count: int) -> np.ndarray:
+    """`[count, 3]` unit vectors spread evenly over the sphere, along a spiral of the golden angle."""
+    y = 1 - (2 * np.arange(count) + 1) / count
+    angle = np.arange(count) * np.pi * (3 - np.sqrt(5))
+    return np.stack([np.sqrt(1 - y**2) * np.cos(angle), y, np.sqrt(1 - y**2) * np.sin(angle)], axis=1)
 
 
 def smooth_path(knots: np.ndarray, times: np.ndarray) -> np.ndarray:
@@ -234,12 +248,12 @@ def make_balls() -> list[Ball]:
         return Ball(radius, np.array(knots, float), np.array(colours), sectors, seed)
 
     return [
-        ball(0.25, [(-1.5, 4.9), (-0.8, 4.2), (-0.1, 3.5), (0.7, 3.0), (1.0, 3.5), (0.6, 4.5), (0.45, 4.1)],
-             (red, white), 6, 1),
+        ball(0.25, [(-1.3, 4.5), (-0.75, 4.1), (-0.15, 3.6), (0.5, 3.2), (0.85, 3.5), (0.6, 4.2), (0.4, 3.9)],
+             (white, red), 0, 1),
         ball(0.24, [(1.9, 4.1), (1.2, 4.4), (0.4, 4.8), (-0.6, 4.9), (-1.3, 4.4), (-1.4, 3.9)],
-             (red, yellow), 6, 2),
+             (yellow, red), 6, 2),
         ball(0.26, [(-1.3, 2.9), (-0.75, 3.0), (-0.35, 3.05), (-0.2, 3.1), (-0.2, 3.1), (-0.2, 3.1)],
-             (blue, white), 6, 3),
+             (white, blue), 0, 3),
         ball(0.2, [(1.6, 5.9), (1.5, 5.8), (0.9, 5.7), (0.1, 5.7), (-0.8, 5.8), (-1.9, 5.9)],
              (red, white), 8, 4),
         ball(0.22, [(0.55, 5.6), (0.5, 5.5), (0.5, 5.5), (0.5, 5.5)], (green, yellow), 6, 5),
@@ -261,7 +275,7 @@ def write(folder: Path, pictures: list[np.ndarray], boxes: np.ndarray) -> None:
     lines = (",".join(f"{value:.3f}" for value in box) for box in boxes)
     meta = {
         "name": "sample", "frames": FRAMES, "width": WIDTH, "height": HEIGHT, "fps": FPS,
-        "target": "red and white ball",
+        "target": "red ball with white dots",
         "attributes": ["scale change", "rotation", "partial occlusion", "similar objects", "moving camera"],
         "convention": "box of the whole ball at the middle of the shutter's time, hidden parts included",
         "source": "rendered by scripts/make_sample.py", "licence": "Apache-2.0",
