@@ -35,7 +35,8 @@ def test_two_processes_and_one_give_the_same_weights(experiment_file, data, trac
         address = f"localhost:{probe.getsockname()[1]}"
     environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
     hosts = [subprocess.Popen([sys.executable, "-c", HOST, address, str(number), str(experiment_file),
-                               str(data), str(tmp_path / "two")], env=environment, stderr=subprocess.PIPE, text=True)
+                               str(data), str(tmp_path / "two")],
+                              env=environment, stderr=subprocess.PIPE, text=True)
              for number in range(2)]
     for host in hosts:
         said = host.communicate(timeout=300)[1]
