@@ -1,0 +1,144 @@
+"""From trained weight files to the default of the package: choose on the validation split, calibrate, write.
+
+    python scripts/default_weights.py choose --data DIR runs/a runs/b --set scale_lr=0.59 --set scale_lr=0.4
+    python scripts/default_weights.py ship --data DIR runs/a --output siamjax/assets/siamfc.safetensors
+
+Both look at the videos named in DIR/validation.txt only. `choose` prints the success AUC of every file with every
+setting; `ship` fits the score's sigmoid there and writes the file in half precision with its card.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from siamjax.cpu import tune_cpu
+from siamjax.data.readers import open_split
+from siamjax.data.sequences import Sequence
+from siamjax.errors import ConfigError
+from siamjax.ops import metrics
+from siamjax.settings import replace_by_path
+from siamjax.trackers.base import LoadedTracker
+from siamjax.trackers.loop import track_frames
+from siamjax.weights import files, zoo
+
+SCALE = 0.1  # of the peak inside the sigmoid while it is measured: no peak saturates float32
+FOREIGN = 6  # frames of another video a target is sought in, for peaks where there is no target
+
+
+def choose(weights: tyro.conf.Positional[tuple[str, ...]], /, data: Path,
+           settings: tyro.conf.UseAppendAction[tuple[str, ...]] = ()) -> None:
+    """Prints the success AUC on the validation videos of every weight file with every setting.
+
+    Args:
+      weights: weight files, zoo names or training folders.
+      data: folder with validation.txt.
+      settings: KEY=VALUE[,KEY=VALUE] of the tracker, one combination each; the file's own are always tried.
+    """
+    videos = validation_videos(data)
+    print("| weights | settings | AUC | precision | frames/s |\n|---|---|---|---|---|")
+    for name in weights:
+        loaded = zoo.load(name)
+        for text in ("", *settings):
+            began = time.perf_counter()
+            scores = [metrics.score_sequence(follow(with_settings(loaded, text), video)[0].boxes, video.boxes,
+                                             metrics.VISIBLE, frame_size=video.size[::-1]) for video in videos]
+            figures = metrics.score_overall(scores, metrics.VISIBLE).figures(metrics.VISIBLE)
+            rate = sum(len(video.frames) for video in videos) / (time.perf_counter() - began)
+            print(f"| {name} | {text or '-'} | {figures.auc:.4f} | {figures.precision:.4f} | {rate:.1f} |", flush=True)
+
+
+def ship(weights: tyro.conf.Positional[str], /, data: Path, output: Path, licence: str, card: str,
+         settings: str = "") -> None:
+    """Fits the score on the validation videos and writes the weights in half precision.
+
+    Args:
+      weights: weight file or training folder.
+      data: folder with validation.txt.
+      output: file to write.
+      licence: for the metadata.
+      card: source, data, steps, seed, command, scores: what a user should know.
+      settings: KEY=VALUE[,KEY=VALUE] of the tracker.
+    """
+    path, _ = zoo.locate(weights)
+    _, metadata = files.load(path)
+    loaded = with_settings(zoo.load(weights, prepare=False), settings)
+    scale, offset, threshold = calibrate(with_settings(zoo.load(weights), settings), validation_videos(data))
+    print(f"score = sigmoid({scale:.4f} * peak {offset:+.4f}), lost below {threshold:.2f}")
+    config = dataclasses.replace(loaded.tracker.config, score_scale=round(scale, 4), score_offset=round(offset, 4),
+                                 lost_threshold=threshold)
+    tracker = dataclasses.replace(loaded.tracker, config=config)
+    zoo.save(output, tracker, loaded.params, card=card, licence=licence, dtype="float16",
+             source_sha256=metadata["source_sha256"])
+    print(f"wrote {output}: {output.stat().st_size / 1e6:.2f} MB")
+
+
+def validation_videos(data: Path) -> list[Sequence]:
+    """Validation tracks of more than one frame."""
+    return [track for track in open_split(data)[1] if isinstance(track, Sequence) and len(track.frames) > 1]
+
+
+def follow(loaded: LoadedTracker, video: Sequence, frames=None):
+    return track_frames(loaded.tracker, loaded.params,
+                        (video.read(n) for n in range(len(video.frames))) if frames is None else frames,
+                        video.boxes[0])
+
+
+def with_settings(loaded: LoadedTracker, text: str) -> LoadedTracker:
+    config = loaded.tracker.config
+    for pair in filter(None, text.split(",")):
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"'{pair}' is not a setting", "--set", "write KEY=VALUE")
+        config = replace_by_path(config, key, value)
+    return dataclasses.replace(loaded, tracker=dataclasses.replace(loaded.tracker, config=config))
+
+
+def calibrate(loaded: LoadedTracker, videos: list[Sequence]) -> tuple[float, float, float]:
+    """`a`, `b` of `sigmoid(a * peak + b)`, and the threshold of `lost`, from frames where the answer is known.
+
+    The target counts as there where the box overlaps the true one by at least a half, as away where they are
+    apart, where it is absent, and in frames of another video. Both sides weigh the same.
+    """
+    measuring = with_settings(loaded, f"score_scale={SCALE},score_offset=0.0")
+    peaks, there = [], []
+    for video, other in zip(videos, videos[1:] + videos[:1]):
+        result = follow(measuring, video)[0]
+        overlap = metrics.iou(result.boxes[1:], np.nan_to_num(video.boxes[1:]))
+        known = (overlap >= 0.5) | (overlap == 0)
+        peaks.append(logit(result.scores[1:][known]) / SCALE)
+        there.append(overlap[known] > 0)
+        foreign = [video.read(0), *(other.read(n) for n in range(min(FOREIGN, len(other.frames))))]
+        peaks.append(logit(follow(measuring, video, foreign)[0].scores[1:]) / SCALE)
+        there.append(np.zeros(len(foreign) - 1, bool))
+    x, y = np.concatenate(peaks).astype(np.float64), np.concatenate(there)
+    weight = np.where(y, 0.5 / y.sum(), 0.5 / (~y).sum())
+    a, b = logistic_fit(x, y, weight)
+    p = 1 / (1 + np.exp(-(a * x + b)))
+    print(f"{y.sum()} frames with the target, {(~y).sum()} without; mean score {p[y].mean():.2f} and {p[~y].mean():.2f}")
+    # Lost is said late rather than wrongly: 1 in 50 of the frames with the target fall below.
+    return a, b, round(float(np.quantile(p[y], 0.02)), 2)
+
+
+def logit(score: np.ndarray) -> np.ndarray:
+    score = np.clip(score.astype(np.float64), 1e-7, 1 - 1e-7)
+    return np.log(score / (1 - score))
+
+
+def logistic_fit(x: np.ndarray, y: np.ndarray, weight: np.ndarray, steps: int = 50) -> tuple[float, float]:
+    """Weighted logistic regression of `y` on `x` by Newton's method."""
+    features, theta = np.stack([x, np.ones_like(x)], 1), np.zeros(2)
+    for _ in range(steps):
+        p = 1 / (1 + np.exp(-features @ theta))
+        curvature = (features * (weight * p * (1 - p))[:, None]).T @ features + 1e-9 * np.eye(2)
+        theta = theta + np.linalg.solve(curvature, features.T @ (weight * (y - p)))
+    return float(theta[0]), float(theta[1])
+
+
+if __name__ == "__main__":
+    tune_cpu()
+    tyro.extras.subcommand_cli_from_dict({"choose": choose, "ship": ship})
