@@ -119,7 +119,8 @@ def calibrate(loaded: LoadedTracker, videos: list[Sequence]) -> tuple[float, flo
     weight = np.where(y, 0.5 / y.sum(), 0.5 / (~y).sum())
     a, b = logistic_fit(x, y, weight)
     p = 1 / (1 + np.exp(-(a * x + b)))
-    print(f"{y.sum()} frames with the target, {(~y).sum()} without; mean score {p[y].mean():.2f} and {p[~y].mean():.2f}")
+    print(f"{y.sum()} frames with the target, mean score {p[y].mean():.2f}; "
+          f"{(~y).sum()} without, {p[~y].mean():.2f}")
     # Lost is said late rather than wrongly: 1 in 50 of the frames with the target fall below.
     return a, b, round(float(np.quantile(p[y], 0.02)), 2)
 

@@ -30,11 +30,13 @@ def check_folder(folder: str | Path) -> Path:
 
 
 @contextlib.contextmanager
-def whole_file(path: str | Path, mode: str = "w") -> Iterator[IO]:
+def whole_file(path: str | Path, mode: str = "w", *, keep_if_stopped: bool = False) -> Iterator[IO]:
     """A file to write that appears under its name when the block ends, and not at all if it raises.
 
-    Ctrl-C keeps what was written: whoever stops a long job wants what was done.
-
+    Args:
+      path: of the file.
+      mode: `w` or `wb`.
+      keep_if_stopped: on Ctrl-C the file appears with what was written: for a table that grows by the line.
     Raises:
       OutputError: it cannot be written.
     """
@@ -48,7 +50,7 @@ def whole_file(path: str | Path, mode: str = "w") -> Iterator[IO]:
         with contextlib.closing(file):
             yield file
     except KeyboardInterrupt:
-        partial.replace(path)
+        partial.replace(path) if keep_if_stopped else partial.unlink(missing_ok=True)
         raise
     except OSError as error:
         partial.unlink(missing_ok=True)
@@ -56,7 +58,11 @@ def whole_file(path: str | Path, mode: str = "w") -> Iterator[IO]:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-    partial.replace(path)
+    try:
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise _refused(path, error) from error
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -54,8 +54,8 @@ def _replace(settings: Any, names: list[str], text: str, path: str) -> Any:
     else:
         value = _parse(text, _hint(type(settings), name), path, getattr(settings, name))
     if isinstance(settings, nn.Module):
-        return settings.clone(**{name: value})
-    return dataclasses.replace(settings, **{name: value})
+        return settings.clone(**{name: value})  # type: ignore[arg-type]
+    return dataclasses.replace(settings, **{name: value})  # type: ignore[type-var]
 
 
 def _hint(cls: type, name: str):

@@ -55,7 +55,7 @@ def track(
     with ExitStack() as stack:
         frames = stack.enter_context(open_source(int(source) if source.isdecimal() else source))
         folder = check_folder(output or f"track-{Path(source).stem or 'video'}")
-        table = stack.enter_context(whole_file(folder / "tracks.csv"))
+        table = stack.enter_context(whole_file(folder / "tracks.csv", keep_if_stopped=True))
         writer = (stack.enter_context(VideoWriter(folder / "video.mp4", frames.fps or DEFAULT_FPS))
                   if video else None)
         progress = stack.enter_context(tqdm(total=frames.count, unit="frame", desc=f"tracking with {loaded.name}",

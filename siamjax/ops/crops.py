@@ -106,7 +106,7 @@ def crop(frame: Frame, centre: Array, side: Array, size: int, border: Array, *, 
     return _fixed_point(top, bottom, *_opencv_weights(floor, remainder, size))
 
 
-def _taps(n: Array, size: int) -> tuple[Array, Array, Array]:
+def _taps(n: Array, size: int) -> tuple[Array, Array]:
     """First tap of each output pixel, and the second one's weight as an exact fraction.
 
     Returns `floor`, `remainder` int32 `[size]` with `(i + .5) * n / size - .5 = floor + remainder / (2 size)`:

@@ -76,7 +76,8 @@ class Result:
       scores: `[T]` float32, 0..1; 1 in row 0.
       lost: `[T]` bool.
       valid: `[T]` bool, False where a frame could not be decoded.
-      seconds: `[T]` float64, time from having the frame to having the answer (a chunk's time, shared out).
+      seconds: `[T]` float64, wall time a frame, shared out over its chunk; the next chunk is decoded
+        meanwhile, so it is the longer of tracking and decoding. Compilation is left out; 0 in row 0.
     """
 
     boxes: np.ndarray

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
@@ -163,7 +162,7 @@ def track_videos(tracker: Tracker, params: Params, videos: Sequence[Iterable[Ima
 
 def _run(tracker, params, states, jobs: Iterator, record: _Record, *, shared: bool) -> None:
     """Advances chunk by chunk; the next chunk is decoded while the device works on the last one."""
-    pending: tuple | None = None
+    pending: tuple[list[Image], Output, float] | None = None
     ready = time.perf_counter()
     for images, frames in jobs:
         if pending is not None:

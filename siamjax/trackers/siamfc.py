@@ -186,7 +186,7 @@ class SiamFCTracker:
         """Up-sampled raw responses `[S, U, U]` of the search crops at `factors`."""
         sides = state.x_side * jnp.array(factors, jnp.float32)
         x = self.net.apply(params, self._crops(state, frame, sides, self.config.search_size), method="embed")
-        raw = self.net.apply(params, state.z[None].astype(x.dtype), x, method="correlate")
+        raw: Any = self.net.apply(params, state.z[None].astype(x.dtype), x, method="correlate")
         return resize.cubic(raw, raw.shape[-1] * self.config.upsampling)
 
     def _score(self, state: State, peak: Array) -> Array:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,8 @@ import safetensors
 from flax import traverse_util
 from safetensors import numpy as safetensors_numpy
 
-from siamjax.errors import OutputError, SourceError, WeightsError
+from siamjax import outputs
+from siamjax.errors import SourceError, WeightsError
 
 METADATA = ("siamjax_version", "model", "config", "source_sha256", "channel_order", "licence", "card")
 MAX_BYTES = 4 << 30  # far above any tracker; a size is bounded before it is read
@@ -42,21 +41,9 @@ def save(path: str | Path, variables: Mapping[str, Any], metadata: Mapping[str, 
     flat = traverse_util.flatten_dict(dict(variables), sep="/")
     # safetensors writes the buffer as it lies in memory, so a transposed array must be laid out first.
     arrays = {key: np.asarray(jax.device_get(value), dtype, order="C") for key, value in flat.items()}
-    data = safetensors_numpy.save(arrays, metadata=dict(metadata))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise OutputError(f"cannot write: {error.strerror}", str(path),
-                          "choose a folder you can write to, with space left") from error
+    outputs.check_folder(path.parent)
+    with outputs.whole_file(path, "wb") as file:
+        file.write(safetensors_numpy.save(arrays, metadata=dict(metadata)))
 
 
 def load(path: str | Path) -> tuple[dict[str, Any], dict[str, str]]:

@@ -63,7 +63,7 @@ def load(source: str | Path, *, prepare: bool = True) -> LoadedTracker:
     path, name = locate(source)
     variables, metadata = files.load(path)
     tracker = spec.loads(metadata["config"], where=str(path))
-    if not (dataclasses.is_dataclass(tracker) and hasattr(tracker, "net") and hasattr(tracker, "init")):
+    if not (hasattr(tracker, "net") and hasattr(tracker, "init")):
         raise WeightsError(f"settings are of a {type(tracker).__name__}, not of a tracker", str(path),
                            "give a file written by `siamjax convert` or `siamjax train`")
     check_shapes(variables, wanted_variables(tracker), where=str(path))

@@ -57,7 +57,7 @@ def test_nothing_is_left_of_a_failed_write(tmp_path, written):
     folder = tmp_path / "kept"
     folder.mkdir()
     (folder / "out.safetensors").mkdir()  # a folder in the way: the rename fails, even for root
-    with pytest.raises(OutputError, match="out.safetensors"):
+    with pytest.raises(OutputError, match=r"out\.safetensors"):
         files.save(folder / "out.safetensors", variables, metadata)
     assert [p.name for p in folder.iterdir()] == ["out.safetensors"]
 
