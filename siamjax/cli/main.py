@@ -65,3 +65,7 @@ def _one_line(message, category, filename, lineno, file=None, line=None) -> None
 
 def main() -> None:
     sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

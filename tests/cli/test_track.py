@@ -1,0 +1,277 @@
+"""`siamjax track`, `convert`, `models`: what they write, and every wrong input: one line, exit 2, nothing left."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import av
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from siamjax.cli.main import run
+from siamjax.evaluation.overlay import VideoWriter
+from siamjax.nets.alexnet import AlexNet, Stage
+from siamjax.nets.siamfc import SiamFC
+from siamjax.trackers.siamfc import SiamFCConfig, SiamFCTracker
+from siamjax.weights import zoo
+
+FRAMES = 12
+
+
+def scene(number: int, size=(96, 128)) -> np.ndarray:
+    rng = np.random.default_rng(5)
+    image = np.full((*size, 3), 100, np.uint8)
+    texture = rng.integers(0, 256, (4, 4, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+    image[30:62, 40 + number:72 + number] = texture
+    return image
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A weight file of a net small enough to compile at once."""
+    tracker = SiamFCTracker(SiamFC(AlexNet((Stage(4, 11, 8, norm=False, relu=False),), lowering="lax")),
+                            SiamFCConfig(num_scales=1))
+    variables = tracker.net.init(jax.random.key(0), np.zeros((1, 127, 127, 3), np.float32),
+                                 np.zeros((1, 255, 255, 3), np.float32))
+    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    zoo.save(path, tracker, variables, card="tiny", licence="Apache-2.0")
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    with VideoWriter(path, 25) as writer:
+        for number in range(FRAMES):
+            writer.write(scene(number))
+    return str(path)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    root = tmp_path / "walk"
+    (root / "img").mkdir(parents=True)
+    for number in range(4):
+        Image.fromarray(scene(number)).save(root / "img" / f"{number + 1:08d}.png")
+    (root / "groundtruth.txt").write_text("40,30,32,32\n" * 4)
+    return root
+
+
+BOX = ("--box", "40,30,32,32")
+
+
+def track(*arguments, model, output, capsys):
+    status = run(["track", *map(str, arguments), "--model", model, "--output", str(output)])
+    return status, capsys.readouterr()
+
+
+def rows(output):
+    with open(output / "tracks.csv") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_video_and_two_targets(clip, model, tmp_path, capsys):
+    output = tmp_path / "out"
+    status, said = track(clip, *BOX, "--box", "20,20,30,30", model=model, output=output, capsys=capsys)
+    assert status == 0, said.err
+    table = rows(output)
+    assert [(row["frame"], row["target"]) for row in table] == [(str(f), str(t)) for f in range(FRAMES) for t in (0, 1)]
+    assert [float(table[0][k]) for k in "xywh"] == [40, 30, 32, 32]
+    assert all(0 <= float(row["score"]) <= 1 and row["valid"] == "1" for row in table)
+    with av.open(str(output / "video.mp4")) as video:
+        frames = [f.to_ndarray(format="rgb24") for f in video.decode(video=0)]
+    assert len(frames) == FRAMES
+    assert frames[0].shape == (96, 128, 3)
+    assert np.abs(frames[0].astype(int) - scene(0)).max() > 60  # something is drawn
+    assert sorted(p.name for p in output.iterdir()) == ["tracks.csv", "video.mp4"]
+
+
+def test_a_folder_gives_its_own_box_and_video_may_be_left_out(folder, model, tmp_path, capsys):
+    output = tmp_path / "out"
+    status, _ = track(folder, "--no-video", model=model, output=output, capsys=capsys)
+    assert status == 0
+    assert [p.name for p in output.iterdir()] == ["tracks.csv"]
+    assert float(rows(output)[0]["x"]) == 40
+
+
+def test_an_unreadable_frame_is_held_and_named(folder, model, tmp_path, capsys):
+    (folder / "img" / "00000003.png").write_bytes(b"\x89PNG broken")
+    output = tmp_path / "out"
+    status, said = track(folder, model=model, output=output, capsys=capsys)
+    assert status == 0
+    assert "could not be decoded, boxes held: 2" in said.out
+    table = rows(output)
+    assert [row["valid"] for row in table] == ["1", "1", "0", "1"]
+    assert table[2]["x"] == table[1]["x"]
+
+
+def test_a_truncated_video_keeps_what_was_tracked(clip, model, tmp_path, capsys):
+    with VideoWriter(tmp_path / "long.mp4", 25) as writer:
+        for number in range(60):
+            writer.write(np.random.default_rng(number).integers(0, 256, (96, 128, 3), np.uint8))
+    whole = (tmp_path / "long.mp4").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[:len(whole) * 2 // 3])
+    output = tmp_path / "out"
+    status, said = track(tmp_path / "cut.mp4", *BOX, model=model, output=output, capsys=capsys)
+    assert status == 0, said.err
+    assert "warning:" in said.err
+    assert 1 < len(rows(output)) < 60
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "LA", "I;16"])
+def test_grey_alpha_and_16_bit_frames(model, tmp_path, capsys, mode):
+    root = tmp_path / "frames"
+    root.mkdir()
+    for number in range(3):
+        grey = scene(number)[..., 0]
+        image = (Image.fromarray(grey.astype(np.uint16) * 257) if mode == "I;16"
+                 else Image.fromarray(scene(number)).convert(mode))
+        image.save(root / f"{number}.png")
+    status, said = track(root, *BOX, model=model, output=tmp_path / "out", capsys=capsys)
+    assert status == 0, said.err
+    assert len(rows(tmp_path / "out")) == 3
+
+
+WRONG = [
+    (("nowhere.mp4", *BOX), "nowhere.mp4"),
+    (("{empty}", *BOX), "no images"),
+    (("{text}", *BOX), "notes.mp4"),
+    (("{clip}",), "--box 120,80,60,40"),
+    (("{clip}", "--box", "1,2,3"), "'1,2,3' is not a box"),
+    (("{clip}", "--box", "a,b,c,d"), "is not a box"),
+    (("{clip}", "--box", "10,10,0,20"), "no area"),
+    (("{clip}", "--box", "10,10,-5,20"), "no area"),
+    (("{clip}", "--box", "nan,10,5,20"), "not finite"),
+    (("{clip}", "--box", "500,10,5,20"), "outside the 128x96 frame"),
+    (("{clip}", *BOX, "--set", "tracker.speed=3"), "tracker.speed|speed"),
+    (("{clip}", *BOX, "--set", "tracker.num_scales=2"), "odd number"),
+    (("{clip}", *BOX, "--set", "scale_lr=2"), "tracker.KEY=VALUE"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), WRONG, ids=[" ".join(a) for a, _ in WRONG])
+def test_wrong_input_is_one_line_exit_2_and_nothing_written(arguments, said, clip, model, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes.mp4").write_text("not a video")
+    places = {"clip": clip, "empty": tmp_path / "empty", "text": tmp_path / "notes.mp4"}
+    output = tmp_path / "out"
+    status, printed = track(*(str(a).format(**places) for a in arguments), model=model, output=output, capsys=capsys)
+    assert status == 2
+    assert printed.err.startswith("error: ")
+    assert printed.err.count("\n") == 1
+    assert any(part in printed.err for part in said.split("|"))
+    assert not output.exists() or not list(output.iterdir())
+
+
+def test_models_that_are_none(clip, tmp_path, capsys):
+    (tmp_path / "junk.safetensors").write_bytes(b"junk")
+    for name in ("no_such_model", tmp_path / "junk.safetensors", tmp_path):
+        status, printed = track(clip, *BOX, model=str(name), output=tmp_path / "out", capsys=capsys)
+        assert status == 2
+        assert printed.err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_that_is_a_file(clip, model, tmp_path, capsys):
+    (tmp_path / "taken").write_text("x")
+    status, printed = track(clip, *BOX, model=model, output=tmp_path / "taken", capsys=capsys)
+    assert status == 2
+    assert "cannot be written" in printed.err
+    assert (tmp_path / "taken").read_text() == "x"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+def test_a_full_disk_leaves_no_half_a_table(clip, model, tmp_path, capsys, monkeypatch):
+    import builtins
+
+    real = builtins.open
+
+    def full(path, *args, **kwargs):
+        return real("/dev/full" if "tracks.csv" in str(path) else path, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "open", full)
+    status, printed = track(clip, *BOX, model=model, output=tmp_path / "out", capsys=capsys)
+    assert status == 2
+    assert "No space left" in printed.err
+    assert {path.name for path in (tmp_path / "out").iterdir()} <= {"video.mp4"}  # whole, or not there
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_output(clip, model, tmp_path, capsys):
+    (tmp_path / "locked").mkdir(mode=0o500)
+    status, printed = track(clip, *BOX, model=model, output=tmp_path / "locked" / "out", capsys=capsys)
+    assert status == 2
+    assert "cannot be written" in printed.err
+
+
+def test_ctrl_c_keeps_what_was_done(model, tmp_path):
+    root = tmp_path / "frames"
+    root.mkdir()
+    for number in range(3000):
+        Image.fromarray(scene(number % 40)).save(root / f"{number:05d}.jpg")
+    output = tmp_path / "out"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "siamjax.cli.main", "track", str(root), *BOX, "--model", model, "--output", str(output)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:  # until some rows are on the disk
+        partial = list(output.glob(".tracks.csv.*")) if output.is_dir() else []
+        if partial and partial[0].stat().st_size > 4096:
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert err.strip().splitlines()[-1] == "stopped; what was done is kept"
+    table = rows(output)
+    assert 1 < len(table) < 3000
+    with av.open(str(output / "video.mp4")) as video:
+        assert sum(1 for _ in video.decode(video=0)) >= len(table) - 2
+    assert sorted(p.name for p in output.iterdir()) == ["tracks.csv", "video.mp4"]
+
+
+def test_convert_recognises_refuses_and_leaves_nothing(tmp_path, capsys):
+    torch = pytest.importorskip("torch")
+    torch.save({"head.weight": torch.ones(3)}, tmp_path / "other.pth")
+    (tmp_path / "bad.pth").write_bytes(b"no pickle")
+    for arguments in (["other.pth", "--output", "o.safetensors"], ["bad.pth", "--output", "o.safetensors"],
+                      ["none.pth", "--output", "o.safetensors"], ["other.pth", "--output", "o.pth"],
+                      ["other.pth", "--model", "siamfc_alexnet", "--output", "o.safetensors"],
+                      ["other.pth", "--model", "siamfcc", "--output", "o.safetensors"]):
+        paths = [str(tmp_path / a) if "." in a else a for a in arguments]
+        assert run(["convert", *paths]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.pth", "other.pth"]
+
+
+def test_convert_writes_what_track_reads(shared, tmp_path, capsys):
+    pytest.importorskip("torch")
+    output = tmp_path / "siamfc.safetensors"
+    checkpoint = shared / "weights" / "siamfc_alexnet_2016.pth"
+    assert run(["convert", str(checkpoint), "--output", str(output), "--licence", "MIT"]) == 0
+    assert "is siamfc_alexnet: 26 tensors converted" in capsys.readouterr().out
+    assert run(["models", str(output)]) == 0
+    shown = capsys.readouterr().out
+    assert "licence: MIT" in shown
+    assert "source_sha256: " in shown
+
+
+def test_models_lists_the_zoo(capsys):
+    assert run(["models"]) == 0
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in zoo.ZOO)
+    assert run(["models", "siamfc_alexnet"]) == 0
+    assert run(["models", "nothing"]) == 2
+
+
+def test_a_command_line_that_cannot_be_read_is_exit_2(capsys):
+    assert run(["track", "--speed", "3"]) == 2
+    assert run(["fly"]) == 2
+    assert run(["--help"]) == 0
