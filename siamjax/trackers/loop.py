@@ -175,34 +175,51 @@ def _run(tracker, params, states, jobs: Iterator, record: _Record, *, shared: bo
 
 
 class _Record:
-    """Outputs as they arrive, on the host."""
+    """Outputs as they arrive, copied into a few arrays that double when they are full.
+
+    Thousands of small arrays kept between the large ones of the frames would fragment the heap: a long video
+    would take ever more memory.
+    """
 
     def __init__(self, count: int, targets: np.ndarray, first: Image, on_frame: OnFrame | None):
         self.count, self.on_frame, self.number = count, on_frame, 1
-        self.seconds: list[float] = [0.0]
         opening = Output(box=targets, score=np.ones(count, np.float32), lost=np.zeros(count, bool),
                          valid=np.ones(count, bool))
-        self.outputs = [jax.tree.map(lambda leaf: leaf[None], opening)]
+        self.kept = jax.tree.map(lambda leaf: leaf[None].copy(), opening)
+        self.seconds = np.zeros(1)
         if on_frame:
             on_frame(0, first, opening)
 
     def add(self, images: list[Image], outputs: Output, dispatched: float, ready: float) -> float:
         """Waits for a chunk's outputs and keeps those of its real frames and lanes; returns the time now."""
-        kept = jax.tree.map(lambda leaf: np.asarray(leaf)[:len(images), :self.count], outputs)
+        length = len(images)
+        new = jax.tree.map(lambda leaf: np.asarray(leaf)[:length, :self.count], outputs)
         now = time.perf_counter()
-        self.seconds += [(now - max(dispatched, ready)) / len(images)] * len(images)
-        self.outputs.append(kept)
+        each = np.full(length, (now - max(dispatched, ready)) / length)
+        place = slice(self.number, self.number + length)
+        self.kept = jax.tree.map(lambda all_, rows: _written(all_, place, rows), self.kept, new)
+        self.seconds = _written(self.seconds, place, each)
         if self.on_frame:
             for i, image in enumerate(images):
-                self.on_frame(self.number + i, image, jax.tree.map(lambda leaf, i=i: leaf[i], kept))
-        self.number += len(images)
+                self.on_frame(self.number + i, image, jax.tree.map(lambda leaf, i=i: leaf[i], new))
+        self.number += length
         return now
 
     def results(self) -> list[Result]:
-        joined = jax.tree.map(lambda *leaves: np.concatenate(leaves), *self.outputs)
-        seconds = np.array(self.seconds)
-        return [Result(boxes=joined.box[:, n], scores=joined.score[:, n], lost=joined.lost[:, n],
-                       valid=joined.valid[:, n], seconds=seconds) for n in range(self.count)]
+        kept = jax.tree.map(lambda leaf: leaf[:self.number], self.kept)
+        return [Result(boxes=kept.box[:, n].copy(), scores=kept.score[:, n].copy(), lost=kept.lost[:, n].copy(),
+                       valid=kept.valid[:, n].copy(), seconds=self.seconds[:self.number].copy())
+                for n in range(self.count)]
+
+
+def _written(array: np.ndarray, place: slice, rows: np.ndarray) -> np.ndarray:
+    """`array` with `rows` at `place`, in a larger one where it is full."""
+    if place.stop > len(array):
+        grown = np.zeros((max(2 * len(array), place.stop), *array.shape[1:]), array.dtype)
+        grown[:len(array)] = array
+        array = grown
+    array[place] = rows
+    return array
 
 
 _END: Any = object()
