@@ -1,10 +1,12 @@
 """From trained weight files to the default of the package: choose on the validation split, calibrate, write.
 
-    python scripts/default_weights.py choose --data DIR runs/a runs/b --set scale_lr=0.59 --set scale_lr=0.4
-    python scripts/default_weights.py ship --data DIR runs/a --output siamjax/assets/siamfc.safetensors
+    python scripts/default_weights.py mix start.safetensors runs/a --share 0.5 --output mixed.safetensors
+    python scripts/default_weights.py choose --data DIR runs/a mixed.safetensors --settings scale_lr=0.4
+    python scripts/default_weights.py ship --data DIR mixed.safetensors --output siamjax/assets/siamfc.safetensors
 
-Both look at the videos named in DIR/validation.txt only. `choose` prints the success AUC of every file with every
-setting; `ship` fits the score's sigmoid there and writes the file in half precision with its card.
+`mix` averages a training with the weights it started from. `choose` prints the success AUC of every file with every
+setting; `ship` fits the score's sigmoid and writes the file in half precision with its card. Both look at the videos
+named in DIR/validation.txt only.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import tyro
+from flax import traverse_util
 
 from siamjax.cpu import tune_cpu
 from siamjax.data.readers import open_split
@@ -75,6 +78,23 @@ def ship(weights: tyro.conf.Positional[str], /, data: Path, output: Path, licenc
     zoo.save(output, tracker, loaded.params, card=card, licence=licence, dtype="float16",
              source_sha256=metadata["source_sha256"])
     print(f"wrote {output}: {output.stat().st_size / 1e6:.2f} MB")
+
+
+def mix(start: tyro.conf.Positional[str], trained: tyro.conf.Positional[str], /, share: float, output: Path) -> None:
+    """Averages trained weights with those they started from (Wortsman et al. 2022, WiSE-FT).
+
+    Args:
+      start: weight file that the training started from.
+      trained: weight file or folder of the training; parameters that `start` lacks are taken from here.
+      share: of the trained weights, 0..1.
+      output: file to write.
+    """
+    old = traverse_util.flatten_dict(files.load(zoo.locate(start)[0])[0])
+    variables, metadata = files.load(zoo.locate(trained)[0])
+    new = traverse_util.flatten_dict(variables)
+    mixed = {key: (1 - share) * old.get(key, value) + share * value for key, value in new.items()}
+    files.save(output, traverse_util.unflatten_dict(mixed), metadata)
+    print(f"wrote {output}: {share:g} of {trained}, {1 - share:g} of {start}")
 
 
 def validation_videos(data: Path) -> list[Sequence]:
@@ -142,4 +162,4 @@ def logistic_fit(x: np.ndarray, y: np.ndarray, weight: np.ndarray, steps: int = 
 
 if __name__ == "__main__":
     tune_cpu()
-    tyro.extras.subcommand_cli_from_dict({"choose": choose, "ship": ship})
+    tyro.extras.subcommand_cli_from_dict({"mix": mix, "choose": choose, "ship": ship})

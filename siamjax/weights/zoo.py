@@ -43,7 +43,7 @@ class Entry:
 ZOO: dict[str, Entry] = {
     "siamfc_alexnet": Entry(SiamFCTracker(SiamFC(AlexNet())), "SiamFC, three scales, as siamfc-pytorch",
                             names=names.siamfc()),
-    "siamfc": Entry(SiamFCTracker(SiamFC(AlexNet())), "SiamFC trained further by this project",
+    "siamfc": Entry(SiamFCTracker(SiamFC(AlexNet(), logit_bias=True)), "SiamFC trained further by this project",
                     weights="siamfc.safetensors"),
 }
 DEFAULT = "siamfc"
