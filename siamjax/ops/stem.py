@@ -70,13 +70,16 @@ def _bands(x: Array, size: int, padding: int):
     bands = -(-rows // BAND_ROWS)
     tall, wide = bands * BAND_ROWS - 1 + cells, columns - 1 + cells
     # Negative at the end where no window reaches the last pixel.
-    ends = [2 * cells_along - side - padding for cells_along, side in ((tall, height), (wide, width))]
-    x = _space_to_depth(lax.pad(x, jnp.zeros((), x.dtype), [
-        (0, 0, 0), (padding, ends[0], 0), (padding, ends[1], 0), (0, 0, 0)]))
+    ends = [STRIDE * cells_along - side - padding for cells_along, side in ((tall, height), (wide, width))]
+    x = lax.pad(x, jnp.zeros((), x.dtype),
+                [(0, 0, 0), (padding, ends[0], 0), (padding, ends[1], 0), (0, 0, 0)])
 
     def cut(index):
-        band = lax.dynamic_slice(x, (index // bands, index % bands * BAND_ROWS, 0, 0),
-                                 (1, BAND_ROWS - 1 + cells, wide, x.shape[3]))
+        start = (index // bands, index % bands * BAND_ROWS * STRIDE, 0, 0)
+        span = (1, (BAND_ROWS - 1 + cells) * STRIDE, wide * STRIDE, x.shape[3])
+        # Band by band, though bands overlap: outside of the loop XLA fuses what made `x` (a tracker's crop,
+        # gathers and all) into this change of layout, which then takes six times as long.
+        band = _space_to_depth(lax.dynamic_slice(x, start, span))
         runs = [run for row in taps(band, 1, cells) for run in taps(row, 2, cells)]
         return jnp.concatenate(runs, axis=3).reshape(BAND_ROWS * columns, -1)
 
