@@ -98,10 +98,10 @@ def _conv_backward(geometry, by_platform, saved, dy):
         _, back = jax.vjp(functools.partial(_lax, geometry), x, kernel)
         return back(dy)
 
-    fast = functools.partial(_fast_gradients, geometry)
+    (x, kernel), fast = saved, functools.partial(_fast_gradients, geometry)
     if by_platform:
-        return lax.platform_dependent(*saved, dy, cpu=fast, default=plain)
-    return fast(*saved, dy)
+        return lax.platform_dependent(x, kernel, dy, cpu=fast, default=plain)
+    return fast(x, kernel, dy)
 
 
 _conv.defvjp(_conv_forward, _conv_backward)
