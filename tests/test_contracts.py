@@ -129,8 +129,9 @@ class TestTrackerContract:
         step = jax.jit(type(tracker).step, static_argnums=0)
         state = tracker.init(params, video[0], box)
         step(tracker, params, state, video[1])
+        before = step._cache_size()  # of the function, whoever else jitted it
         step(dataclasses.replace(tracker), params, state, video[2])
-        assert step._cache_size() == 1
+        assert step._cache_size() == before
 
     def test_adding_a_target_within_the_padded_count_compiles_nothing(self, name):
         _, _, video, box = tiny_case(name)

@@ -219,7 +219,9 @@ def test_ctrl_c_keeps_what_was_done(model, tmp_path):
     output = tmp_path / "out"
     process = subprocess.Popen(
         [sys.executable, "-m", "siamjax.cli.main", "track", str(root), *BOX, "--model", model, "--output", str(output)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # A shell that runs the tests in the background hands down a SIGINT that is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:  # until some rows are on the disk
         partial = list(output.glob(".tracks.csv.*")) if output.is_dir() else []
