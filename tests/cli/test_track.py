@@ -211,6 +211,15 @@ def test_a_read_only_output(clip, model, tmp_path, capsys):
     assert "cannot be written" in printed.err
 
 
+# A shell that runs the tests in the background hands down a SIGINT that is ignored.
+PROGRAM = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from siamjax.cli.main import main
+main()
+"""
+
+
 def test_ctrl_c_keeps_what_was_done(model, tmp_path):
     root = tmp_path / "frames"
     root.mkdir()
@@ -218,10 +227,8 @@ def test_ctrl_c_keeps_what_was_done(model, tmp_path):
         Image.fromarray(scene(number % 40)).save(root / f"{number:05d}.jpg")
     output = tmp_path / "out"
     process = subprocess.Popen(
-        [sys.executable, "-m", "siamjax.cli.main", "track", str(root), *BOX, "--model", model, "--output", str(output)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        # A shell that runs the tests in the background hands down a SIGINT that is ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        [sys.executable, "-c", PROGRAM, "track", str(root), *BOX, "--model", model, "--output", str(output)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:  # until some rows are on the disk
         partial = list(output.glob(".tracks.csv.*")) if output.is_dir() else []
