@@ -124,7 +124,8 @@ def calibrate(loaded: LoadedTracker, videos: list[Sequence]) -> tuple[float, flo
     The target counts as there where the box overlaps the true one by at least a half, as away where they are
     apart, where it is absent, and in frames of another video. Both sides weigh the same.
     """
-    measuring = with_settings(loaded, f"score_scale={SCALE},score_offset=0.0")
+    config = dataclasses.replace(loaded.tracker.config, score_scale=SCALE, score_offset=0.0)
+    measuring = dataclasses.replace(loaded, tracker=dataclasses.replace(loaded.tracker, config=config))
     peaks, there = [], []
     for video, other in zip(videos, videos[1:] + videos[:1]):
         result = follow(measuring, video)[0]
