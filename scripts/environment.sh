@@ -14,10 +14,11 @@ environment() {
     fi
     wanted="$(cat pyproject.toml) $*"
     if [ ! -f .venv/siamjax-installed ] || [ "$wanted" != "$(cat .venv/siamjax-installed)" ]; then
-        extras=$(printf '%s,' "$@")
+        extras=$(printf '%s,' "$@")  # "dev," or, without any, ","
         printf '%s\n' "installing siamjax and what it needs (some minutes the first time) ..."
         .venv/bin/pip install --quiet --upgrade pip
-        .venv/bin/pip install --quiet --editable ".[${extras%,}]"
+        extras=${extras%,}
+        .venv/bin/pip install --quiet --editable ".${extras:+[$extras]}"
         printf '%s' "$wanted" > .venv/siamjax-installed
     fi
 }
