@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 PROGRAM = """
-import json, resource, sys
+import json
 import jax, numpy as np
 import siamjax
 from siamjax.data.sample import sample_clip
@@ -23,13 +24,18 @@ FRAMES = 20_000
 clip, boxes = sample_clip()
 peaks = {}
 
+def peak():
+    # Not getrusage: its peak is handed down from the process that started this one.
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+
 def looped():
     number = 0
     while True:
         with open_source(clip) as frames:  # opened, decoded and closed anew each time round
             for image in frames:
                 if number in (2_000, FRAMES - 1):
-                    peaks[number] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+                    peaks[number] = peak()
                 number += 1
                 yield image
                 if number == FRAMES:
@@ -45,6 +51,7 @@ print(json.dumps(peaks))
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
 def test_twenty_thousand_frames_take_the_memory_of_two_thousand():
     run = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=1500, check=False)
     assert run.returncode == 0, run.stderr[-2000:]
