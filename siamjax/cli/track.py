@@ -17,6 +17,7 @@ from siamjax.data.sample import sample_clip
 from siamjax.data.video import open_source
 from siamjax.errors import BoxError
 from siamjax.evaluation.overlay import VideoWriter, draw
+from siamjax.ops.boxes import checked
 from siamjax.outputs import check_folder, whole_file
 from siamjax.trackers.loop import track_frames
 from siamjax.weights.zoo import DEFAULT
@@ -54,6 +55,7 @@ def track(
     loaded = load_tracker(model, settings)
     with ExitStack() as stack:
         frames = stack.enter_context(open_source(int(source) if source.isdecimal() else source))
+        given = checked(given, frames.size, where="--box")  # before anything is made
         folder = check_folder(output or f"track-{Path(source).stem or 'video'}")
         table = stack.enter_context(whole_file(folder / "tracks.csv", keep_if_stopped=True))
         writer = (stack.enter_context(VideoWriter(folder / "video.mp4", frames.fps or DEFAULT_FPS))
