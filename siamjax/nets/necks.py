@@ -1,0 +1,50 @@
+"""Between backbone and head: features of each level brought to the width of its head (SPEC 3.1)."""
+
+from __future__ import annotations
+
+from flax import linen as nn
+
+from siamjax.nets.layers import ConvNorm
+from siamjax.precision import PARITY, Precision
+from siamjax.types import Array
+
+SMALL = 20  # cells; exemplar features are narrower, those of any search wider
+
+
+class Adjust(nn.Module):
+    """A 1x1 convolution with BatchNorm a level; exemplar features are cut to their middle.
+
+    The border of a padded backbone's exemplar features has seen padding, and a smaller kernel is quicker to
+    correlate with; so features narrower than `SMALL` cells are cut to `centre` x `centre`.
+
+    Attributes:
+      widths: channels out of each level; one level may come as a bare array and then leaves as one.
+      centre: cells that are left of exemplar features.
+      precision, axis_name, lowering, prepared: see `ConvNorm`.
+    Source: SiamRPN++ (Li et al. 2019), section 3.4; PySOT, neck/neck.py.
+    """
+
+    widths: tuple[int, ...] = (256, 256, 256)
+    centre: int = 7
+    precision: Precision = PARITY
+    axis_name: str | None = None
+    lowering: str = "auto"
+    prepared: bool = False
+
+    def setup(self):
+        self.levels = [
+            ConvNorm(width, 1, use_bias=False, precision=self.precision, axis_name=self.axis_name,
+                     lowering=self.lowering, prepared=self.prepared) for width in self.widths]
+
+    def __call__(self, features: Array | tuple[Array, ...], *, train: bool = False):
+        """Maps levels `[B, H, W, C]` to `[B, H, W, width]`, or to `[B, centre, centre, width]`."""
+        levels = features if isinstance(features, (tuple, list)) else (features,)
+        adjusted = tuple(self._cut(level(x, train=train)) for level, x in zip(self.levels, levels, strict=True))
+        return adjusted if isinstance(features, (tuple, list)) else adjusted[0]
+
+    def _cut(self, x: Array) -> Array:
+        side = x.shape[1]
+        if side >= SMALL:
+            return x
+        first = (side - self.centre) // 2
+        return x[:, first:first + self.centre, first:first + self.centre]

@@ -1,0 +1,200 @@
+"""Region-proposal heads: exemplar features become kernels, search features class and box maps (SPEC 3.3).
+
+A head has two methods. `kernels(z)` is what it keeps of the exemplar, computed once; `__call__(kernels, x)`
+gives `cls` `[B, G, G, 2 * A]` and `loc` `[B, G, G, 4 * A]`, in PySOT's order of channels: kind-major, so that
+channel `kind * A + a` is of anchor `a`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from siamjax.nets.layers import ConvNorm
+from siamjax.ops import xcorr
+from siamjax.precision import PARITY, Precision
+from siamjax.types import Array
+
+CLASSES, COORDINATES = 2, 4
+
+
+class DepthwiseBranch(nn.Module):
+    """Both features through a 3x3 convolution each, correlated channel by channel, read out by two 1x1.
+
+    Attributes:
+      hidden: channels that are correlated.
+      features: channels out.
+      precision, axis_name, lowering, prepared: see `ConvNorm`.
+    Source: SiamRPN++ (Li et al. 2019), section 3.4; PySOT, head/rpn.py `DepthwiseXCorr`.
+    """
+
+    hidden: int
+    features: int
+    precision: Precision = PARITY
+    axis_name: str | None = None
+    lowering: str = "auto"
+    prepared: bool = False
+
+    def setup(self):
+        def layer(features, size, **kind):
+            return ConvNorm(features, size, precision=self.precision, axis_name=self.axis_name,
+                            lowering=self.lowering, prepared=self.prepared, **kind)
+
+        self.exemplar = layer(self.hidden, 3, use_bias=False)
+        self.search = layer(self.hidden, 3, use_bias=False)
+        self.mix = layer(self.hidden, 1, use_bias=False)
+        self.out = layer(self.features, 1, norm=None)
+
+    def kernel(self, z: Array, *, train: bool = False) -> Array:
+        """Kernel `[B, h-2, w-2, hidden]` of exemplar features `[B, h, w, C]`."""
+        return jax.nn.relu(self.exemplar(z, train=train))
+
+    def correlate(self, kernel: Array, x: Array, *, train: bool = False) -> Array:
+        """Correlation `[B, G, G, hidden]` of a kernel with search features `[B, H, W, C]`."""
+        x = jax.nn.relu(self.search(x, train=train))
+        return xcorr.depthwise(kernel.astype(x.dtype), x, lowering=self.lowering, precision=self.precision.lax)
+
+    def __call__(self, kernel: Array, x: Array, *, train: bool = False) -> Array:
+        """Maps `[B, G, G, features]`, float32."""
+        mixed = jax.nn.relu(self.mix(self.correlate(kernel, x, train=train), train=train))
+        return self.out(mixed).astype(jnp.float32)
+
+
+class DepthwiseRPN(nn.Module):
+    """A depthwise branch for the classes and one for the boxes.
+
+    Attributes:
+      hidden: channels that are correlated.
+      num_anchors: per cell.
+      precision, axis_name, lowering, prepared: see `ConvNorm`.
+    Source: SiamRPN++ (Li et al. 2019), section 3.4; PySOT, head/rpn.py `DepthwiseRPN`.
+    """
+
+    hidden: int = 256
+    num_anchors: int = 5
+    precision: Precision = PARITY
+    axis_name: str | None = None
+    lowering: str = "auto"
+    prepared: bool = False
+
+    def setup(self):
+        def branch(kinds):
+            return DepthwiseBranch(self.hidden, kinds * self.num_anchors, self.precision, self.axis_name,
+                                   self.lowering, self.prepared)
+
+        self.cls, self.loc = branch(CLASSES), branch(COORDINATES)
+
+    def kernels(self, z: Array, *, train: bool = False) -> dict[str, Array]:
+        return {"cls": self.cls.kernel(z, train=train), "loc": self.loc.kernel(z, train=train)}
+
+    def __call__(self, kernels: dict[str, Array], x: Array, *, train: bool = False) -> tuple[Array, Array]:
+        return self.cls(kernels["cls"], x, train=train), self.loc(kernels["loc"], x, train=train)
+
+
+class MultiRPN(nn.Module):
+    """A `DepthwiseRPN` a level, their maps averaged.
+
+    Attributes:
+      hidden: correlated channels of each level.
+      weighted: weighs the levels by the softmax of learned numbers; else their plain mean.
+      num_anchors, precision, axis_name, lowering, prepared: as in `DepthwiseRPN`.
+    Source: SiamRPN++ (Li et al. 2019), section 3.3; PySOT, head/rpn.py `MultiRPN`.
+    """
+
+    hidden: tuple[int, ...] = (256, 256, 256)
+    weighted: bool = True
+    num_anchors: int = 5
+    precision: Precision = PARITY
+    axis_name: str | None = None
+    lowering: str = "auto"
+    prepared: bool = False
+
+    def setup(self):
+        self.levels = [DepthwiseRPN(hidden, self.num_anchors, self.precision, self.axis_name, self.lowering,
+                                    self.prepared) for hidden in self.hidden]
+        if self.weighted:
+            self.cls_weight, self.loc_weight = (
+                self.param(name, nn.initializers.ones, (len(self.hidden),)) for name in ("cls_weight", "loc_weight"))
+
+    def kernels(self, z: tuple[Array, ...], *, train: bool = False) -> tuple[dict[str, Array], ...]:
+        return tuple(level.kernels(features, train=train) for level, features in zip(self.levels, z, strict=True))
+
+    def __call__(self, kernels: Any, x: tuple[Array, ...], *, train: bool = False) -> tuple[Array, Array]:
+        maps = [level(*pair, train=train) for level, *pair in zip(self.levels, kernels, x, strict=True)]
+        if not self.weighted:
+            return tuple(sum(kind) / len(maps) for kind in zip(*maps))  # type: ignore[return-value]
+        return tuple(jnp.tensordot(jax.nn.softmax(weight), jnp.stack(kind), 1)  # type: ignore[return-value]
+                     for weight, kind in zip((self.cls_weight, self.loc_weight), zip(*maps)))
+
+
+class UpChannelRPN(nn.Module):
+    """The head of the first SiamRPN: a kernel of its own for every channel out.
+
+    Attributes:
+      hidden: channels of the search features that are correlated.
+      num_anchors, precision, axis_name, lowering, prepared: as in `DepthwiseRPN`.
+    Source: SiamRPN (Li et al. 2018), section 3.2; PySOT, head/rpn.py `UPChannelRPN`.
+    """
+
+    hidden: int = 256
+    num_anchors: int = 5
+    precision: Precision = PARITY
+    axis_name: str | None = None
+    lowering: str = "auto"
+    prepared: bool = False
+
+    def setup(self):
+        def layer(features, size=3):
+            return ConvNorm(features, size, norm=None, precision=self.precision, axis_name=self.axis_name,
+                            lowering=self.lowering, prepared=self.prepared)
+
+        self.exemplar_cls = layer(self.hidden * CLASSES * self.num_anchors)
+        self.exemplar_loc = layer(self.hidden * COORDINATES * self.num_anchors)
+        self.search_cls, self.search_loc = layer(self.hidden), layer(self.hidden)
+        self.adjust_loc = layer(COORDINATES * self.num_anchors, 1)
+
+    def kernels(self, z: Array, *, train: bool = False) -> dict[str, Array]:
+        return {"cls": self.exemplar_cls(z, train=train), "loc": self.exemplar_loc(z, train=train)}
+
+    def __call__(self, kernels: dict[str, Array], x: Array, *, train: bool = False) -> tuple[Array, Array]:
+        def correlate(kernel, x):
+            return xcorr.upchannel(kernel.astype(x.dtype), x, lowering=self.lowering, precision=self.precision.lax)
+
+        cls = correlate(kernels["cls"], self.search_cls(x, train=train))
+        loc = self.adjust_loc(correlate(kernels["loc"], self.search_loc(x, train=train)), train=train)
+        return cls.astype(jnp.float32), loc.astype(jnp.float32)
+
+
+class SimilarityRPN(nn.Module):
+    """A `DepthwiseRPN` whose foreground logits also hear the features' own similarity, SiamFC's response.
+
+    A trunk that was trained as a SiamFC tells targets apart better than a head trained on few videos can; the
+    head sizes boxes better. The response of the (unchanged) features is added to the foreground logit of all
+    anchors of a cell, twice: as it is, which says whether the target is there at all, and standardised over
+    the map, which says where. Both gains are learned.
+
+    Attributes:
+      rpn: the head that gives boxes, and its part of the class.
+      response_scale: factor on the raw response, that of the SiamFC which the trunk is from.
+    """
+
+    rpn: DepthwiseRPN
+    response_scale: float = 1e-3
+
+    def setup(self):
+        self.gain = self.param("gain", lambda key: jnp.array([0.1, 1.0], jnp.float32))
+
+    def kernels(self, z: Array, *, train: bool = False) -> dict[str, Any]:
+        return {"rpn": self.rpn.kernels(z, train=train), "z": z}
+
+    def __call__(self, kernels: dict[str, Any], x: Array, *, train: bool = False) -> tuple[Array, Array]:
+        cls, loc = self.rpn(kernels["rpn"], x, train=train)
+        response = xcorr.dense(kernels["z"].astype(x.dtype), x, lowering=self.rpn.lowering,
+                               precision=self.rpn.precision.lax).astype(jnp.float32) * self.response_scale
+        mean, deviation = (moment(response, axis=(1, 2), keepdims=True) for moment in (jnp.mean, jnp.std))
+        similarity = self.gain[0] * response + self.gain[1] * (response - mean) / (deviation + 1e-6)
+        foreground = jnp.arange(cls.shape[-1]) >= self.rpn.num_anchors
+        return cls + similarity[..., None] * foreground, loc
