@@ -123,7 +123,8 @@ class MultiRPN(nn.Module):
         return tuple(level.kernels(features, train=train) for level, features in zip(self.levels, z, strict=True))
 
     def __call__(self, kernels: Any, x: tuple[Array, ...], *, train: bool = False) -> tuple[Array, Array]:
-        maps = [level(*pair, train=train) for level, *pair in zip(self.levels, kernels, x, strict=True)]
+        maps = [level(kernel, features, train=train)
+                for level, kernel, features in zip(self.levels, kernels, x, strict=True)]
         if not self.weighted:
             return tuple(sum(kind) / len(maps) for kind in zip(*maps))  # type: ignore[return-value]
         return tuple(jnp.tensordot(jax.nn.softmax(weight), jnp.stack(kind), 1)  # type: ignore[return-value]

@@ -22,3 +22,26 @@ def scale_factors(count: int, step: float) -> tuple[float, ...]:
 def first_argmax(values: Array) -> tuple[Array, ...]:
     """Index, along each axis, of the first largest element in C order (SPEC 8.4)."""
     return jnp.unravel_index(jnp.argmax(values), values.shape)
+
+
+def padded_side(size: Array) -> Array:
+    """Side of the context square of boxes of `size` `[..., 2]` (w, h), as PySOT's penalty takes it (SPEC 8.1)."""
+    margin = jnp.sum(size, axis=-1) / 2
+    return jnp.sqrt((size[..., 0] + margin) * (size[..., 1] + margin))
+
+
+def change_penalty(sizes: Array, size: Array, penalty_k: Array) -> Array:
+    """Penalty `[N]`, 0..1, on boxes whose scale or aspect is unlike that of the last frame.
+
+    Args:
+      sizes: `[N, 2]` (w, h) of the proposals.
+      size: `[2]` (w, h) of the target, in the same unit.
+      penalty_k: `[]`, how steeply it falls.
+    Source: SiamRPN (Li et al. 2018), equation 14; SPEC 8.1.
+    """
+    def change(ratio):
+        return jnp.maximum(ratio, 1 / ratio)
+
+    scale = change(padded_side(sizes) / padded_side(size))
+    aspect = change((size[0] / size[1]) / (sizes[:, 0] / sizes[:, 1]))
+    return jnp.exp(-(scale * aspect - 1) * penalty_k)

@@ -81,6 +81,10 @@ class SiamFCConfig:
         return Settings(**{field.name: jnp.float32(getattr(self, field.name) or 0)
                            for field in dataclasses.fields(Settings)})
 
+    def build(self, net: nn.Module) -> SiamFCTracker:
+        """The tracker of these settings with `net`."""
+        return SiamFCTracker(net, self)
+
 
 @struct.dataclass
 class Settings:

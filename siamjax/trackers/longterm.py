@@ -1,0 +1,114 @@
+"""The long-term tracker of SiamRPN++: a larger search region while the target is lost (SPEC 8.1)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax.numpy as jnp
+from flax import linen as nn
+from flax import struct
+from jax import lax
+
+from siamjax.errors import ConfigError
+from siamjax.ops import boxes
+from siamjax.trackers import siamrpn
+from siamjax.trackers.base import Output, as_frame, hold
+from siamjax.types import ArrayLike, Frame, Params
+
+
+@dataclasses.dataclass(frozen=True)
+class LongTermConfig(siamrpn.SiamRPNConfig):
+    """Settings of the long-term tracker; the defaults are PySOT's `siamrpn_r50_l234_dwxcorr_lt`.
+
+    Attributes:
+      lost_search_size: crop side while the target is lost, pixels.
+      lost_window_influence: weight of the cosine window while it is lost, 0..1.
+      confidence_low: a score below it loses the target, and the last box is kept, 0..1.
+      confidence_high: a score above it finds the target again; between the two nothing changes.
+    `lost_threshold` has no part here: the two confidences decide.
+    """
+
+    penalty_k: float = 0.05
+    window_influence: float = 0.28
+    lr: float = 0.22
+    lost_search_size: int = 831
+    lost_window_influence: float = 0.001
+    confidence_low: float = 0.8
+    confidence_high: float = 0.998
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.lost_search_size < self.search_size:
+            raise ConfigError(f"lost_search_size is {self.lost_search_size}", "LongTermConfig.lost_search_size",
+                              f"use at least search_size, {self.search_size}")
+        if not 0 <= self.confidence_low <= self.confidence_high <= 1:
+            raise ConfigError(f"confidences are {self.confidence_low} and {self.confidence_high}",
+                              "LongTermConfig.confidence_low", "use 0 <= confidence_low <= confidence_high <= 1")
+
+    def settings(self) -> LongTermSettings:
+        return LongTermSettings(*(jnp.float32(getattr(self, field.name))
+                                  for field in dataclasses.fields(LongTermSettings)))
+
+    def build(self, net: nn.Module) -> LongTermTracker:
+        """The tracker of `net` with these settings."""
+        return LongTermTracker(net, self)
+
+
+@struct.dataclass
+class LongTermSettings(siamrpn.Settings):
+    """The numbers that ride along, float32 `[]` each."""
+
+    lost_window_influence: Any
+    confidence_low: Any
+    confidence_high: Any
+
+
+@struct.dataclass
+class LongTermState(siamrpn.State):
+    """The short-term state, whose centre and size may leave the frame, and `lost` `[]` bool."""
+
+    lost: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class LongTermTracker:
+    """Tracks as `SiamRPNTracker`; while the target is lost it looks in a larger crop.
+
+    The two crops are two branches of one compiled step (`lax.cond`), so one frame runs one of them. Under
+    `vmap` (many targets, many videos) both run for all: one by one is quicker where targets are seldom lost.
+
+    Attributes:
+      net: a module with `embed_exemplar` and `detect`, as `nets.siamrpn.SiamRPN`.
+      config: settings.
+    Source: PySOT, tracker/siamrpnlt_tracker.py. The state is not clipped to the frame, only the answer is.
+    Departure: a new target never starts lost.
+    """
+
+    net: nn.Module
+    config: LongTermConfig = LongTermConfig()
+
+    def init(self, params: Params, frame: Frame | ArrayLike, box: ArrayLike) -> LongTermState:
+        """State after the first frame; `box` `[4]` is `xywh`, frame pixels."""
+        short = siamrpn.SiamRPNTracker(self.net, self.config).init(params, frame, box)
+        fields = {field.name: getattr(short, field.name) for field in dataclasses.fields(short)}
+        return LongTermState(**fields, lost=jnp.array(False))
+
+    def step(self, params: Params, state: LongTermState,
+             frame: Frame | ArrayLike) -> tuple[LongTermState, Output]:
+        """State and answer after `frame`."""
+        frame = as_frame(frame)
+        config, settings = self.config, state.settings
+
+        def look(size, influence):
+            return lambda: siamrpn.search(config, self.net, params, state, frame, size, influence)
+
+        proposal = lax.cond(state.lost, look(config.lost_search_size, settings.lost_window_influence),
+                            look(config.search_size, settings.window_influence))
+        seen = proposal.score >= settings.confidence_low
+        moved = hold(seen, siamrpn.follow(state, proposal), state.replace(score=proposal.score))
+        moved = moved.replace(lost=~seen | (state.lost & (proposal.score <= settings.confidence_high)))
+        state = hold(frame.valid, moved, state)
+        shown = siamrpn.clip(state, frame)
+        return state, Output(box=boxes.join(shown.centre, shown.size, half_pixel=False), score=state.score,
+                             lost=state.lost, valid=frame.valid)

@@ -1,0 +1,209 @@
+"""The SiamRPN tracker: the best proposal of one search crop, for SiamRPN and SiamRPN++ (SPEC 8.1)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax import struct
+
+from siamjax.errors import ConfigError
+from siamjax.ops import anchors, boxes, crops
+from siamjax.ops.anchors import AnchorConfig
+from siamjax.trackers import postprocess
+from siamjax.trackers.base import Output, as_frame, hold
+from siamjax.types import Array, ArrayLike, Frame, Params
+
+MIN_SIDE = 10.0  # px, the least width and height of an answer (PySOT)
+
+
+@dataclasses.dataclass(frozen=True)
+class SiamRPNConfig:
+    """Settings of the tracker; the defaults are PySOT's own.
+
+    Attributes:
+      exemplar_size, search_size: crop sides, pixels.
+      anchors: prior boxes, those that the net was trained with.
+      context: margin round the target, as a share of its mean side (SPEC 1.1).
+      penalty_k: how steeply proposals of another scale or aspect are held back.
+      window_influence: weight of the cosine window against the penalised score, 0..1.
+      lr: share of a sure proposal's size that is taken over, 0..1.
+      lost_threshold: `lost` is a score below it.
+      resampling: `float`, or `reference` for OpenCV's 8-bit values to the bit.
+      channel_order: order of channels the net was trained on.
+    """
+
+    exemplar_size: int = 127
+    search_size: int = 255
+    anchors: AnchorConfig = dataclasses.field(default_factory=AnchorConfig)
+    context: float = 0.5
+    penalty_k: float = 0.04
+    window_influence: float = 0.44
+    lr: float = 0.4
+    lost_threshold: float = 0.5
+    resampling: crops.Resampling = "float"
+    channel_order: str = "bgr"
+
+    def __post_init__(self):
+        def refuse(field, rule):
+            raise ConfigError(f"{field} is {getattr(self, field)!r}", f"{type(self).__name__}.{field}", rule)
+
+        for field in ("exemplar_size", "search_size"):
+            if getattr(self, field) < 1:
+                refuse(field, "use a positive number of pixels")
+        for field in ("window_influence", "lr", "lost_threshold"):
+            if not 0 <= getattr(self, field) <= 1:
+                refuse(field, "use a share between 0 and 1")
+        if not self.penalty_k >= 0:
+            refuse("penalty_k", "use 0 or more")
+        if self.resampling not in ("float", "reference"):
+            refuse("resampling", "use float or reference")
+        if self.channel_order not in ("rgb", "bgr"):
+            refuse("channel_order", "use rgb or bgr")
+
+    def settings(self) -> Settings:
+        return Settings(*(jnp.float32(getattr(self, field.name)) for field in dataclasses.fields(Settings)))
+
+    def build(self, net: nn.Module) -> SiamRPNTracker:
+        """The tracker of `net` with these settings."""
+        return SiamRPNTracker(net, self)
+
+
+@struct.dataclass
+class Settings:
+    """Settings that only scale numbers, float32 `[]` each: one `vmap` tries many of them."""
+
+    penalty_k: Any
+    window_influence: Any
+    lr: Any
+    lost_threshold: Any
+
+
+@struct.dataclass
+class State:
+    """What is carried from frame to frame.
+
+    Attributes:
+      kernels: tree of float32 `[h, w, C]`, what the head keeps of the exemplar.
+      centre: `[2]` (x, y) of the target, frame pixels.
+      size: `[2]` (w, h), frame pixels.
+      mean: `[3]` mean colour of the first frame, fills what lies outside.
+      score: `[]` last score, held over frames that cannot be decoded.
+      settings: numbers that ride along.
+    """
+
+    kernels: Any
+    centre: Any
+    size: Any
+    mean: Any
+    score: Any
+    settings: Settings
+
+
+@struct.dataclass
+class Proposal:
+    """The chosen proposal of a search crop.
+
+    Attributes:
+      offset: `[2]` (x, y) of its centre from the crop's, frame pixels.
+      size: `[2]` (w, h), frame pixels.
+      score: `[]` foreground probability, before penalty and window.
+      rate: `[]` share of `size` to take over: learning rate times penalty times score.
+    """
+
+    offset: Any
+    size: Any
+    score: Any
+    rate: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class SiamRPNTracker:
+    """Tracks by the best proposal of a region-proposal net in one search crop.
+
+    Attributes:
+      net: a module with `embed_exemplar` and `detect`, as `nets.siamrpn.SiamRPN`.
+      config: settings.
+    Source: PySOT, tracker/siamrpn_tracker.py; the centre of a given box is at `x + w / 2`, as in PySOT's own
+    evaluation (SPEC 0). Departures: float32 geometry, and frames that cannot be decoded hold the state.
+    """
+
+    net: nn.Module
+    config: SiamRPNConfig = SiamRPNConfig()
+
+    def init(self, params: Params, frame: Frame | ArrayLike, box: ArrayLike) -> State:
+        """State after the first frame; `box` `[4]` is `xywh`, frame pixels."""
+        frame = as_frame(frame)
+        centre, size = boxes.centre_and_size(jnp.asarray(box, jnp.float32), half_pixel=False)
+        state = State(kernels=(), centre=centre, size=size, mean=crops.mean_colour(frame),
+                      score=jnp.float32(1), settings=self.config.settings())
+        side = crops.context_side(size[0], size[1], self.config.context)
+        exemplar = cut(self.config, state, frame, side, self.config.exemplar_size)
+        kernels = self.net.apply(params, exemplar[None], method="embed_exemplar")
+        return state.replace(kernels=jax.tree.map(lambda k: k[0].astype(jnp.float32), kernels))
+
+    def step(self, params: Params, state: State, frame: Frame | ArrayLike) -> tuple[State, Output]:
+        """State and answer after `frame`."""
+        frame = as_frame(frame)
+        proposal = search(self.config, self.net, params, state, frame, self.config.search_size,
+                          state.settings.window_influence)
+        moved = clip(follow(state, proposal), frame)
+        state = hold(frame.valid, moved, state)
+        return state, Output(box=boxes.join(state.centre, state.size, half_pixel=False), score=state.score,
+                             lost=state.score < state.settings.lost_threshold, valid=frame.valid)
+
+
+def cut(config: SiamRPNConfig, state: State, frame: Frame, side: Array, size: int) -> Array:
+    """Crop `[size, size, 3]` of the square of `side` frame pixels round the target, in the net's channel order."""
+    crop = crops.crop(frame, state.centre, side, size, state.mean, rule="pysot", resampling=config.resampling)
+    return crop[..., ::-1] if config.channel_order == "bgr" else crop
+
+
+def search(config: SiamRPNConfig, net: nn.Module, params: Params, state: State, frame: Frame, search_size: int,
+           window_influence: Array) -> Proposal:
+    """The best proposal in the crop of `search_size` pixels round the last place."""
+    side = crops.context_side(state.size[0], state.size[1], config.context)
+    scale = config.exemplar_size / side  # crop pixels a frame pixel
+    crop = cut(config, state, frame, side * (search_size / config.exemplar_size), search_size)
+    kernels = jax.tree.map(lambda k: k[None], state.kernels)
+    proposals: Any = net.apply(params, kernels, crop[None], method="detect")
+    return choose(config, state, scale, *(maps[0] for maps in proposals), window_influence)
+
+
+def choose(config: SiamRPNConfig, state: State, scale: Array, cls: Array, loc: Array,
+           window_influence: Array) -> Proposal:
+    """The best of all proposals, by penalised score and window.
+
+    Args:
+      config: what fixes shapes: the anchors.
+      state: state before the frame.
+      scale: `[]` crop pixels a frame pixel.
+      cls, loc: `[N, 2]` logits and `[N, 4]` deltas, `N = A * G * G`.
+      window_influence: `[]` weight of the window, 0..1.
+    Source: SPEC 8.1. Of equal scores the first index wins.
+    """
+    grid = config.anchors.grid_of(len(cls))
+    score = jax.nn.softmax(cls)[:, 1]
+    proposals = anchors.decode(anchors.make_anchors(config.anchors, grid), loc)
+    penalty = postprocess.change_penalty(proposals[:, 2:], state.size * scale, state.settings.penalty_k)
+    window = jnp.tile(postprocess.hann(grid).reshape(-1), config.anchors.per_cell)
+    best = jnp.argmax(penalty * score * (1 - window_influence) + window * window_influence)
+    return Proposal(offset=proposals[best, :2] / scale, size=proposals[best, 2:] / scale, score=score[best],
+                    rate=penalty[best] * score[best] * state.settings.lr)
+
+
+def follow(state: State, proposal: Proposal) -> State:
+    """The state moved onto a proposal: the place at once, the size by its rate."""
+    rate = proposal.rate
+    return state.replace(centre=state.centre + proposal.offset, size=state.size * (1 - rate) + proposal.size * rate,
+                         score=proposal.score)
+
+
+def clip(state: State, frame: Frame) -> State:
+    """The state with its centre in the frame, and width and height between `MIN_SIDE` and the frame's."""
+    extent = frame.extent[::-1].astype(jnp.float32)  # (width, height)
+    return state.replace(centre=jnp.clip(state.centre, 0, extent),
+                         size=jnp.maximum(jnp.minimum(state.size, extent), MIN_SIDE))
