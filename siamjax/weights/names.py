@@ -1,19 +1,15 @@
-"""Parameter names, one table per published source: (theirs, ours) (SPEC 9)."""
+"""Parameter names of published trackers, one table each: (theirs, ours) (SPEC 9)."""
 
 from __future__ import annotations
+
+from siamjax.nets import mobilenet
 
 Names = tuple[tuple[str, str], ...]
 
 _NORM = (("weight", "params/{}/norm/scale"), ("bias", "params/{}/norm/bias"),
          ("running_mean", "batch_stats/{}/norm/mean"), ("running_var", "batch_stats/{}/norm/var"))
-
-
-def _conv(theirs: str, ours: str) -> Names:
-    return ((f"{theirs}.weight", f"params/{ours}/kernel"), (f"{theirs}.bias", f"params/{ours}/bias"))
-
-
-def _norm(theirs: str, ours: str) -> Names:
-    return tuple((f"{theirs}.{leaf}", path.format(ours)) for leaf, path in _NORM)
+# Index of each convolution in `features` of PySOT's first AlexNet; its BatchNorm is the next.
+_LEGACY_ALEXNET = (0, 4, 8, 11, 14)
 
 
 def siamfc(norms: int = 4) -> Names:
@@ -24,3 +20,105 @@ def siamfc(norms: int = 4) -> Names:
         if i <= norms:
             names += _norm(f"backbone.conv{i}.1", f"backbone/conv{i}")
     return names
+
+
+def siamrpn_alex(legacy: bool = True) -> Names:
+    """PySOT's `siamrpn_alex_dwxcorr`, with the names of its first (`legacy`) or its second AlexNet."""
+    return _alexnet(legacy) + _depthwise_rpn("rpn_head", "head")
+
+
+def siamrpn_upchannel(legacy: bool = True) -> Names:
+    """The head of the first SiamRPN on PySOT's AlexNet."""
+    names = _alexnet(legacy)
+    for kind in ("cls", "loc"):
+        names += _conv(f"rpn_head.template_{kind}_conv", f"head/exemplar_{kind}")
+        names += _conv(f"rpn_head.search_{kind}_conv", f"head/search_{kind}")
+    return names + _conv("rpn_head.loc_adjust", "head/adjust_loc")
+
+
+def siamrpn_mobilev2() -> Names:
+    """PySOT's `siamrpn_mobilev2_l234_dwxcorr`."""
+    return mobilenet_backbone() + _adjust(levels=3) + _multi_rpn(weighted=False, levels=3)
+
+
+def siamrpn_r50(weighted: bool = True, levels: int = 3) -> Names:
+    """PySOT's `siamrpn_r50_l234_dwxcorr` and its long-term form, or with the plain mean (`_otb`)."""
+    return resnet_backbone((3, 4, 6, 3)) + _adjust(levels) + _multi_rpn(weighted, levels)
+
+
+def resnet_backbone(blocks: tuple[int, ...], bottleneck: bool = True, *, prefix: str = "backbone.") -> Names:
+    """A ResNet with as many blocks in each of its stages; `prefix` stands before their names."""
+    def unit(theirs: str, conv: str, norm: str, ours: str) -> Names:
+        return _unit(f"{prefix}{theirs}{conv}", f"{prefix}{theirs}{norm}", f"backbone/{ours}")
+
+    names = unit("", "conv1", "bn1", "conv1")
+    for stage, count in enumerate(blocks, start=1):
+        for block in range(count):
+            theirs, ours = f"layer{stage}.{block}.", f"layer{stage}/block{block}"
+            for i in range(1, 4 if bottleneck else 3):
+                names += unit(theirs, f"conv{i}", f"bn{i}", f"{ours}/conv{i}")
+            if block == 0 and (bottleneck or stage > 1):
+                names += unit(theirs, "downsample.0", "downsample.1", f"{ours}/downsample")
+    return names
+
+
+def mobilenet_backbone(prefix: str = "backbone.") -> Names:
+    """PySOT's MobileNetV2; `prefix` stands before its names."""
+    names = _unit(f"{prefix}layer0.0", f"{prefix}layer0.1", "backbone/layer0")
+    for stage, (_, _, blocks) in enumerate(mobilenet.STAGES, start=1):
+        for block in range(blocks):
+            theirs, ours = f"{prefix}layer{stage}.{block}.conv", f"backbone/layer{stage}/block{block}"
+            for index, name in ((0, "expand"), (3, "depthwise"), (6, "project")):
+                names += _unit(f"{theirs}.{index}", f"{theirs}.{index + 1}", f"{ours}/{name}")
+    return names
+
+
+def _alexnet(legacy: bool) -> Names:
+    names: Names = ()
+    for i in range(1, 6):
+        first = _LEGACY_ALEXNET[i - 1]
+        conv, norm = ((f"features.{first}", f"features.{first + 1}") if legacy
+                      else (f"layer{i}.0", f"layer{i}.1"))
+        names += _conv(f"backbone.{conv}", f"backbone/conv{i}") + _norm(f"backbone.{norm}", f"backbone/conv{i}")
+    return names
+
+
+def _adjust(levels: int) -> Names:
+    """PySOT counts its adjust layers from 2, whatever the levels are."""
+    names: Names = ()
+    for i in range(levels):
+        theirs = f"neck.downsample{i + 2}.downsample"
+        names += _unit(f"{theirs}.0", f"{theirs}.1", f"neck/levels_{i}")
+    return names
+
+
+def _multi_rpn(weighted: bool, levels: int) -> Names:
+    names: Names = ()
+    for i in range(levels):
+        names += _depthwise_rpn(f"rpn_head.rpn{i + 2}", f"head/levels_{i}")
+    if weighted:
+        names += tuple((f"rpn_head.{kind}_weight", f"params/head/{kind}_weight") for kind in ("cls", "loc"))
+    return names
+
+
+def _depthwise_rpn(theirs: str, ours: str) -> Names:
+    names: Names = ()
+    for kind in ("cls", "loc"):
+        for their_part, our_part in (("conv_kernel", "exemplar"), ("conv_search", "search"), ("head", "mix")):
+            part = f"{theirs}.{kind}.{their_part}"
+            names += _unit(f"{part}.0", f"{part}.1", f"{ours}/{kind}/{our_part}")
+        names += _conv(f"{theirs}.{kind}.head.3", f"{ours}/{kind}/out")
+    return names
+
+
+def _unit(conv: str, norm: str, ours: str) -> Names:
+    """A convolution without bias and the BatchNorm after it."""
+    return _conv(conv, ours)[:1] + _norm(norm, ours)
+
+
+def _conv(theirs: str, ours: str) -> Names:
+    return ((f"{theirs}.weight", f"params/{ours}/kernel"), (f"{theirs}.bias", f"params/{ours}/bias"))
+
+
+def _norm(theirs: str, ours: str) -> Names:
+    return tuple((f"{theirs}.{leaf}", path.format(ours)) for leaf, path in _NORM)

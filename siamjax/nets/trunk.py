@@ -1,0 +1,38 @@
+"""What backbones that come from ImageNet share: the layout of their strides, and their input."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax.numpy as jnp
+
+from siamjax.types import Array
+
+MEAN = (0.485, 0.456, 0.406)  # of ImageNet, RGB in 0..1, as torchvision's models take them
+DEVIATION = (0.229, 0.224, 0.225)
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """Where the stages of a backbone stride, dilate and pad; the parameters are the same in each layout.
+
+    Attributes:
+      strides: of the first block of each stage.
+      dilations: of the 3x3 convolutions of each stage.
+      padded: strided convolutions are padded too, as for ImageNet; trackers do not pad them (SiamRPN++,
+        Li et al. 2019, section 3.2).
+    """
+
+    strides: tuple[int, ...]
+    dilations: tuple[int, ...]
+    padded: bool = False
+
+    def padding(self, stride: int, dilation: int = 1) -> int:
+        """Zeros on each side of the input of a 3x3 convolution."""
+        return dilation if stride == 1 or self.padded else 0
+
+
+def normalised(image: Array) -> Array:
+    """RGB `[B, H, W, 3]`, 0..255, with the mean and deviation of ImageNet taken off, float32."""
+    mean, deviation = (255 * jnp.array(values, jnp.float32).reshape(1, 1, 1, 3) for values in (MEAN, DEVIATION))
+    return (image.astype(jnp.float32) - mean) / deviation
