@@ -110,5 +110,5 @@ class LongTermTracker:
         moved = moved.replace(lost=~seen | (state.lost & (proposal.score <= settings.confidence_high)))
         state = hold(frame.valid, moved, state)
         shown = siamrpn.clip(state, frame)
-        return state, Output(box=boxes.join(shown.centre, shown.size, half_pixel=False), score=state.score,
-                             lost=state.lost, valid=frame.valid)
+        return state, Output(box=boxes.join(shown.centre, shown.size, half_pixel=config.half_pixel),
+                             score=state.score, lost=state.lost, valid=frame.valid)

@@ -32,6 +32,7 @@ class SiamRPNConfig:
       window_influence: weight of the cosine window against the penalised score, 0..1.
       lr: share of a sure proposal's size that is taken over, 0..1.
       lost_threshold: `lost` is a score below it.
+      half_pixel: centre of a box, see `ops.boxes.centre_and_size`; False as in PySOT's evaluation (SPEC 0).
       resampling: `float`, or `reference` for OpenCV's 8-bit values to the bit.
       channel_order: order of channels the net was trained on.
     """
@@ -44,6 +45,7 @@ class SiamRPNConfig:
     window_influence: float = 0.44
     lr: float = 0.4
     lost_threshold: float = 0.5
+    half_pixel: bool = False
     resampling: crops.Resampling = "float"
     channel_order: str = "bgr"
 
@@ -127,8 +129,8 @@ class SiamRPNTracker:
     Attributes:
       net: a module with `embed_exemplar` and `detect`, as `nets.siamrpn.SiamRPN`.
       config: settings.
-    Source: PySOT, tracker/siamrpn_tracker.py; the centre of a given box is at `x + w / 2`, as in PySOT's own
-    evaluation (SPEC 0). Departures: float32 geometry, and frames that cannot be decoded hold the state.
+    Source: PySOT, tracker/siamrpn_tracker.py. Departures: float32 geometry, and frames that cannot be decoded
+    hold the state.
     """
 
     net: nn.Module
@@ -137,7 +139,7 @@ class SiamRPNTracker:
     def init(self, params: Params, frame: Frame | ArrayLike, box: ArrayLike) -> State:
         """State after the first frame; `box` `[4]` is `xywh`, frame pixels."""
         frame = as_frame(frame)
-        centre, size = boxes.centre_and_size(jnp.asarray(box, jnp.float32), half_pixel=False)
+        centre, size = boxes.centre_and_size(jnp.asarray(box, jnp.float32), half_pixel=self.config.half_pixel)
         state = State(kernels=(), centre=centre, size=size, mean=crops.mean_colour(frame),
                       score=jnp.float32(1), settings=self.config.settings())
         side = crops.context_side(size[0], size[1], self.config.context)
@@ -152,8 +154,9 @@ class SiamRPNTracker:
                           state.settings.window_influence)
         moved = clip(follow(state, proposal), frame)
         state = hold(frame.valid, moved, state)
-        return state, Output(box=boxes.join(state.centre, state.size, half_pixel=False), score=state.score,
-                             lost=state.score < state.settings.lost_threshold, valid=frame.valid)
+        return state, Output(
+            box=boxes.join(state.centre, state.size, half_pixel=self.config.half_pixel), score=state.score,
+            lost=state.score < state.settings.lost_threshold, valid=frame.valid)
 
 
 def cut(config: SiamRPNConfig, state: State, frame: Frame, side: Array, size: int) -> Array:
@@ -170,19 +173,19 @@ def search(config: SiamRPNConfig, net: nn.Module, params: Params, state: State, 
     crop = cut(config, state, frame, side * (search_size / config.exemplar_size), search_size)
     kernels = jax.tree.map(lambda k: k[None], state.kernels)
     proposals: Any = net.apply(params, kernels, crop[None], method="detect")
-    return choose(config, state, scale, *(maps[0] for maps in proposals), window_influence)
+    return choose(config, state, scale, window_influence, *(maps[0] for maps in proposals))
 
 
-def choose(config: SiamRPNConfig, state: State, scale: Array, cls: Array, loc: Array,
-           window_influence: Array) -> Proposal:
+def choose(config: SiamRPNConfig, state: State, scale: Array, window_influence: Array, cls: Array,
+           loc: Array) -> Proposal:
     """The best of all proposals, by penalised score and window.
 
     Args:
       config: what fixes shapes: the anchors.
       state: state before the frame.
       scale: `[]` crop pixels a frame pixel.
-      cls, loc: `[N, 2]` logits and `[N, 4]` deltas, `N = A * G * G`.
       window_influence: `[]` weight of the window, 0..1.
+      cls, loc: `[N, 2]` logits and `[N, 4]` deltas, `N = A * G * G`.
     Source: SPEC 8.1. Of equal scores the first index wins.
     """
     grid = config.anchors.grid_of(len(cls))

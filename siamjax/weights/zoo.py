@@ -13,10 +13,18 @@ import jax.numpy as jnp
 from flax import traverse_util
 
 from siamjax.errors import SourceError, WeightsError
-from siamjax.nets.alexnet import AlexNet
+from siamjax.nets.alexnet import PYSOT, AlexNet
+from siamjax.nets.layers import Norm
+from siamjax.nets.mobilenet import MobileNetV2
+from siamjax.nets.necks import Adjust
+from siamjax.nets.resnet import ResNet
+from siamjax.nets.rpn_heads import DepthwiseRPN, MultiRPN, UpChannelRPN
 from siamjax.nets.siamfc import SiamFC
+from siamjax.nets.siamrpn import SiamRPN
 from siamjax.trackers.base import LoadedTracker
+from siamjax.trackers.longterm import LongTermConfig, LongTermTracker
 from siamjax.trackers.siamfc import SiamFCTracker
+from siamjax.trackers.siamrpn import SiamRPNConfig, SiamRPNTracker
 from siamjax.weights import files, names, spec
 from siamjax.weights.prepare import prepare as prepare_net
 
@@ -40,9 +48,39 @@ class Entry:
     weights: str | None = None
 
 
+# PySOT's settings (SPEC 8.1): penalty, window, learning rate of the size.
+_ALEX = SiamRPNConfig(search_size=287, penalty_k=0.16, window_influence=0.40, lr=0.30)
+_MOBILE = SiamRPNConfig(penalty_k=0.04, window_influence=0.40, lr=0.50)
+_R50 = SiamRPNConfig(penalty_k=0.05, window_influence=0.42, lr=0.38)
+_R50_OTB = SiamRPNConfig(penalty_k=0.24, window_influence=0.50, lr=0.25)
+_LONG = (128, 256, 512)  # channels of each level in the long-term net
+
 ZOO: dict[str, Entry] = {
     "siamfc_alexnet": Entry(SiamFCTracker(SiamFC(AlexNet())), "SiamFC, three scales, as siamfc-pytorch",
                             names=names.siamfc()),
+    "siamrpn_upchannel": Entry(
+        SiamRPNTracker(SiamRPN(AlexNet(PYSOT, Norm()), UpChannelRPN()), _ALEX),
+        "SiamRPN with the head of its paper; nobody published settings, these are siamrpn_alex's",
+        names=names.siamrpn_upchannel()),
+    "siamrpn_alex": Entry(
+        SiamRPNTracker(SiamRPN(AlexNet(PYSOT, Norm()), DepthwiseRPN()), _ALEX),
+        "SiamRPN, AlexNet with a depthwise head, PySOT's siamrpn_alex_dwxcorr", names=names.siamrpn_alex()),
+    "siamrpn_alex_otb": Entry(
+        SiamRPNTracker(SiamRPN(AlexNet(PYSOT, Norm()), DepthwiseRPN()), _ALEX),
+        "the same with its OTB settings, which PySOT published as equal ones", names=names.siamrpn_alex()),
+    "siamrpn_mobilev2": Entry(
+        SiamRPNTracker(SiamRPN(MobileNetV2(), MultiRPN(weighted=False), Adjust()), _MOBILE),
+        "SiamRPN++ on MobileNetV2 x 1.4, PySOT's siamrpn_mobilev2_l234_dwxcorr", names=names.siamrpn_mobilev2()),
+    "siamrpn_r50": Entry(
+        SiamRPNTracker(SiamRPN(ResNet(), MultiRPN(), Adjust()), _R50),
+        "SiamRPN++ on ResNet-50, PySOT's siamrpn_r50_l234_dwxcorr", names=names.siamrpn_r50()),
+    "siamrpn_r50_otb": Entry(
+        SiamRPNTracker(SiamRPN(ResNet(), MultiRPN(weighted=False), Adjust()), _R50_OTB),
+        "SiamRPN++ on ResNet-50 for OTB, PySOT's siamrpn_r50_l234_dwxcorr_otb",
+        names=names.siamrpn_r50(weighted=False)),
+    "siamrpn_r50_lt": Entry(
+        LongTermTracker(SiamRPN(ResNet(), MultiRPN(_LONG), Adjust(_LONG)), LongTermConfig()),
+        "SiamRPN++ on ResNet-50, long-term, PySOT's siamrpn_r50_l234_dwxcorr_lt", names=names.siamrpn_r50()),
     "siamfc": Entry(SiamFCTracker(SiamFC(AlexNet(), logit_bias=True)), "SiamFC trained further by this project",
                     weights="siamfc.safetensors"),
 }
