@@ -78,15 +78,15 @@ def batches(
 def make_sample(tracks: Listing[Track], config: DataConfig, *, seed: int) -> Callable[[int], PairBatch]:
     """A function from a sample's index in the global stream to a `PairBatch` of one pair, without `B`."""
     cache = ImageCache(config.cache_mb << 20)
-    return functools.partial(_sample, tracks, make_table(tracks, config), cache, seed)
+    return functools.partial(_sample, make_table(tracks, config), cache, seed)
 
 
-def _sample(tracks: Listing[Track], table: PairTable, cache: ImageCache, seed: int, index: int) -> PairBatch:
+def _sample(table: PairTable, cache: ImageCache, seed: int, index: int) -> PairBatch:
     config = table.config
     pair = table.draw(seed, index)
 
     def cut(shot: Shot) -> tuple[np.ndarray, np.ndarray]:
-        track = tracks[shot.track]
+        track = table.tracks[shot.track]
         image = cache.get(track.key(shot.frame), lambda: track.read(shot.frame))
         return context_patch(
             image.pixels,

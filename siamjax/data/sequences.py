@@ -40,6 +40,11 @@ class Track(Protocol):
         """`(height, width)` px of every frame."""
         ...
 
+    @property
+    def category(self) -> str:
+        """What kind of thing it is, in the words of the data set; empty where unknown."""
+        ...
+
     def key(self, number: int) -> Hashable:
         """Names frame `number` (from 0); two objects of one video share it."""
         ...
@@ -62,6 +67,7 @@ class Sequence:
       masks: mask files (0 / 255 when read as grey), None for a frame without one; None where there are none.
       polygons: outlines of the object, one tuple of `[P, 2]` a frame; None where there are none.
       attributes: what meta.json says of the sequence, e.g. `("occlusion",)`.
+      category: what kind of thing the object is, e.g. `person`; empty where unknown.
     """
 
     name: str
@@ -72,6 +78,7 @@ class Sequence:
     masks: tuple[Path | None, ...] | None = None
     polygons: tuple[tuple[Polygon, ...], ...] | None = None
     attributes: tuple[str, ...] = ()
+    category: str = ""
 
     def key(self, number: int) -> Hashable:
         return self.frames[number]

@@ -122,6 +122,10 @@ class SyntheticTrack:
         return f"synthetic/{self.scene.video}"
 
     @property
+    def category(self) -> str:
+        return ""  # objects of one shape have nothing else in common
+
+    @property
     def boxes(self) -> np.ndarray:
         return self.scene.all_boxes[:, self.number]
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siamjax.data.config import DataConfig
-from siamjax.data.pairs import make_table, usable_frames
+from siamjax.data.config import DataConfig, wide
+from siamjax.data.pairs import make_table
+from siamjax.data.pools import usable_frames
 from siamjax.errors import ConfigError, DataError
 
 
@@ -17,6 +18,7 @@ class Fake:
     group: str
     boxes: np.ndarray
     size: tuple[int, int] = (240, 320)
+    category: str = ""
 
     def key(self, number):
         return self.group, number
@@ -50,6 +52,62 @@ def test_negative_pairs_show_another_group(index):
     pair = make_table(TRACKS, DataConfig(negative=1.0)).draw(0, index)
     assert not pair.similar
     assert TRACKS[pair.exemplar.track].group != TRACKS[pair.search.track].group
+
+
+def boxed(name, group, *boxes, category=""):
+    return Fake(name, group, np.float32(boxes), category=category)
+
+
+@given(st.integers(0, 10**6))
+def test_a_hard_negative_pair_shows_another_object_of_the_image_apart_from_the_target(index):
+    tracks = [
+        boxed("a/1", "a", (20, 20, 40, 50)),
+        boxed("a/2", "a", (40, 30, 40, 50)),  # overlaps the first
+        boxed("a/3", "a", (200, 100, 40, 50)),
+        boxed("b", "b", (20, 20, 40, 50)),
+    ]
+    pair = make_table(tracks, DataConfig(negative=1.0, hard_negative=1.0)).draw(0, index)
+    assert not pair.similar
+    shown = {0: {2}, 1: {2}, 2: {0, 1}, 3: {0, 1, 2}}  # alone in its image, the last gets any other image
+    assert pair.search.track in shown[pair.exemplar.track]
+
+
+@given(st.integers(0, 10**6))
+def test_a_hard_negative_pair_of_a_video_leaves_out_frames_where_the_two_touch(index):
+    here, there, absent = (20, 20, 40, 50), (200, 100, 40, 50), (np.nan,) * 4
+    tracks = [
+        boxed("v/1", "v", here, here, here, absent),
+        boxed("v/2", "v", there, here, absent, here),
+        track("w", 5),
+    ]
+    pair = make_table(tracks, DataConfig(negative=1.0, hard_negative=1.0)).draw(0, index)
+    if pair.exemplar.track == 0:
+        assert pair.search in {(1, 0), (1, 3)}
+    if pair.exemplar.track == 1:
+        assert pair.search in {(0, 0), (0, 2)}
+
+
+def test_a_hard_negative_pair_without_rivals_shows_the_same_category():
+    box = (100, 80, 40, 50)
+    tracks = [boxed(name, name, box, category=name[0]) for name in ("cat", "cow", "dog", "duck")]
+    tracks.append(boxed("x", "x", box))
+    table = make_table(tracks, DataConfig(negative=1.0, hard_negative=1.0))
+    found = {(pair.exemplar.track, pair.search.track) for pair in (table.draw(1, i) for i in range(300))}
+    assert {pair for pair in found if pair[0] < 4} == {(0, 1), (1, 0), (2, 3), (3, 2)}
+    assert {search for exemplar, search in found if exemplar == 4} == {0, 1, 2, 3}
+
+
+def test_the_share_of_hard_negatives_is_that_of_the_settings():
+    tracks = [boxed("a/1", "a", (20, 20, 40, 50)), boxed("a/2", "a", (200, 100, 40, 50)), track("i", 1)]
+    table = make_table(tracks, DataConfig(negative=1.0, hard_negative=0.3))
+    pairs = [table.draw(2, index) for index in range(3000)]
+    inside = [p.search.track < 2 for p in pairs if p.exemplar.track < 2]
+    assert np.mean(inside) == pytest.approx(0.3, abs=0.04)
+
+
+def test_wide_filters_keep_small_large_and_slim_objects():
+    boxes = [(100, 80, 11, 50), (30, 20, 270, 200), (100, 80, 20, 110), (100, 80, 8, 20)]
+    np.testing.assert_array_equal(usable_frames(boxed("v", "v", *boxes), wide(DataConfig())), [0, 1, 2])
 
 
 def test_shares_are_those_of_the_settings():

@@ -13,6 +13,7 @@ from siamjax.errors import ConfigError, SourceError
 class Fake:
     def __init__(self, group, count, broken=False):
         self.name = self.group = group
+        self.category = ""
         self.size = (60, 80)
         self.boxes = np.tile(np.float32([20, 15, 24, 30]), (count, 1))
         self.broken = broken

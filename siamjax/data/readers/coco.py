@@ -22,7 +22,7 @@ def read_coco(annotations: str | Path, images: str | Path, *, prefix: str = "ima
 
     Args:
       annotations: the JSON file, with `images` (`id`, `file_name`, `width`, `height`) and `annotations`
-        (`id`, `image_id`, `bbox` as `x,y,w,h` px).
+        (`id`, `image_id`, `bbox` as `x,y,w,h` px); `category_id` and `categories` (`id`, `name`) may be there.
       images: the folder that `file_name` is relative to.
       prefix: put before the file's stem to name its group, e.g. `images/raccoon-1`.
 
@@ -39,6 +39,8 @@ def read_coco(annotations: str | Path, images: str | Path, *, prefix: str = "ima
     if len(files) != len(document["images"]):
         raise DataError("two images share one id", str(path), "number the images without repetition")
     checked = {key: _image(image, root, prefix, path) for key, image in files.items()}
+    named = _entries(document, "categories", path) if "categories" in document else []
+    categories = {entry["id"]: str(entry.get("name", "")) for entry in named}
     sequences = []
     for annotation in _entries(document, "annotations", path):
         where = f"{path}, annotation {annotation['id']}"
@@ -50,7 +52,11 @@ def read_coco(annotations: str | Path, images: str | Path, *, prefix: str = "ima
         file, group, size = checked[annotation["image_id"]]
         outlines = _polygons(annotation.get("segmentation"), where)
         name, polygons = f"{group}/{annotation['id']}", (outlines,) if outlines else None
-        sequences.append(Sequence(name, group, (file,), box[None], size, polygons=polygons))
+        kind = annotation.get("category_id")
+        category = categories.get(kind, "") if isinstance(kind, (int, str)) else ""
+        sequences.append(
+            Sequence(name, group, (file,), box[None], size, polygons=polygons, category=category)
+        )
     if not sequences:
         raise DataError("the file annotates no object", str(path), "give one with boxes")
     return sequences

@@ -14,12 +14,13 @@ GOOD = {
         {"id": 7, "file_name": "sub/b.png", "width": 40, "height": 30},
     ],
     "annotations": [
-        {"id": 1, "image_id": 3, "bbox": [1, 2, 30, 20.5], "segmentation": [[1, 2, 3, 4, 5, 6]]},
-        {"id": 2, "image_id": 7, "bbox": [0, 0, 10, 10]},
+        {"id": 1, "image_id": 3, "category_id": 4, "bbox": [1, 2, 30, 20.5], "segmentation": [[1, 2, 3, 4, 5, 6]]},
+        {"id": 2, "image_id": 7, "category_id": 9, "bbox": [0, 0, 10, 10]},
         {"id": 5, "image_id": 3, "bbox": [4, 4, 8, 8], "iscrowd": 1, "segmentation": {"counts": []}},
         {"id": 6, "image_id": 3, "bbox": [4, 4, 0, 8]},
         {"id": 8, "image_id": 3, "bbox": [9, 9, 8, 8]},
     ],
+    "categories": [{"id": 4, "name": "cat"}],
 }
 
 
@@ -47,6 +48,7 @@ def test_every_object_is_a_track_of_one_frame(write):
     np.testing.assert_array_equal(tracks[0].boxes, [[1, 2, 30, 20.5]])
     np.testing.assert_array_equal(tracks[0].polygons[0][0], [[1, 2], [3, 4], [5, 6]])
     assert tracks[1].polygons is None
+    assert [track.category for track in tracks] == ["cat", "", ""]  # 9 is no category of the file, 8 has none
     assert tracks[0].key(0) == tracks[2].key(0)
     assert tracks[1].read(0).shape == (30, 40, 3)
 
