@@ -62,6 +62,7 @@ class TrainPair:
       search: `[B, H, H, 3]` float32 RGB 0..255.
       exemplar_box, search_box: `[B, 4]` float32 `xywh` of the object, pixels of its crop.
       similar, index: as in `PairBatch`.
+      key: `[B]` typed keys, for what an objective draws of each pair.
     """
 
     exemplar: Any
@@ -70,3 +71,4 @@ class TrainPair:
     search_box: Any
     similar: Any
     index: Any
+    key: Any

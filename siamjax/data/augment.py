@@ -34,8 +34,8 @@ def make_augment(config: AugmentConfig) -> Callable[[Array, PairBatch], TrainPai
     def one(key: Array, sample: PairBatch) -> TrainPair:
         key = jax.random.fold_in(key, sample.index)
         # What is off draws no numbers: each draw costs compile time, and named streams do not shift others.
-        flipped = config.flip and jax.random.bernoulli(rngs.stream(key, "flip"), config.flip)
-        grey = config.grey and jax.random.bernoulli(rngs.stream(key, "grey"), config.grey)
+        flipped = config.flip and jax.random.bernoulli(rngs.stream(key, "flip"), float(config.flip))
+        grey = config.grey and jax.random.bernoulli(rngs.stream(key, "grey"), float(config.grey))
 
         def image(name, patch, box, size, jitter):
             shift, scale = _draw_window(rngs.stream(key, name), jitter)
@@ -54,7 +54,8 @@ def make_augment(config: AugmentConfig) -> Callable[[Array, PairBatch], TrainPai
         search, search_box = image(
             "search", sample.search, sample.search_box, config.search_size, config.search
         )
-        return TrainPair(exemplar, search, exemplar_box, search_box, sample.similar, sample.index)
+        return TrainPair(exemplar, search, exemplar_box, search_box, sample.similar, sample.index,
+                         rngs.stream(key, "objective"))
 
     return jax.vmap(one, in_axes=(None, 0))
 
@@ -114,7 +115,7 @@ def _grey(crop: Array) -> Array:
 
 def _recolour(key: Array, crop: Array, jitter: Jitter) -> Array:
     def chance(name, probability):
-        return jax.random.bernoulli(rngs.stream(key, name), probability)
+        return jax.random.bernoulli(rngs.stream(key, name), float(probability))
 
     if jitter.colour:
         noise = jnp.array(COLOUR) @ jax.random.normal(rngs.stream(key, "colour", 1), (3,))

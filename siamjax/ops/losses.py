@@ -121,3 +121,44 @@ def ohnm(logits: Array, labels: Array, *, neg_ratio: int = 3, axis_name: str | N
     rank = lax.dynamic_slice_in_dim(rank, first, flat.size)
     kept = is_positive | (is_negative & (rank < neg_ratio * positives))
     return masked_mean(logistic(flat, labels.reshape(-1)), kept, axis_name)[0]
+
+
+def two_class(logits: Array, labels: Array, *, axis_name: str | None = None) -> Array:
+    """Mean cross-entropy of the positives and that of the negatives, half each.
+
+    Args:
+      logits: `[..., 2]`, background and target.
+      labels: `[...]`: 1 is a positive, 0 a negative, anything else is left out.
+      axis_name: see the head of this file.
+    Returns:
+      `[]` float32 loss. A kind with no element has no part, and neither has one with **exactly one** in the whole
+      batch: PySOT takes its index for an empty one, and published weights were trained so.
+    Source: PySOT, pysot/models/loss.py `select_cross_entropy_loss` (SPEC 6).
+    """
+    chex.assert_shape(logits, (*labels.shape, 2))
+    log_p = jax.nn.log_softmax(logits.astype(jnp.float32))
+
+    def half(label: int) -> Array:
+        chosen = labels == label
+        count = chosen.sum() if axis_name is None else lax.psum(chosen.sum(), axis_name)
+        mean = masked_mean(-log_p[..., label], chosen & (count > 1), axis_name)[0]
+        return 0.5 * mean
+
+    return half(1) + half(0)
+
+
+def weighted_l1(loc: Array, target: Array, weight: Array) -> Array:
+    """Weighted sum of absolute differences a pair, averaged over all pairs, those without weights too.
+
+    Args:
+      loc, target: `[B, N, 4]`.
+      weight: `[B, N]`.
+    Returns:
+      `[]` float32 loss; its mean over devices is that of the whole batch, no sum over data divides it.
+    Source: PySOT, pysot/models/loss.py `weight_l1_loss` (SPEC 6); the papers write smooth L1.
+    """
+    chex.assert_equal_shape([loc, target])
+    difference = loc.astype(jnp.float32) - target
+    # Not `abs`, whose gradient in JAX is 1 where nothing is left to do.
+    distance = (difference * jnp.sign(difference)).sum(-1)
+    return (distance * weight).sum() / len(loc)

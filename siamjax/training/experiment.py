@@ -6,16 +6,24 @@ import dataclasses
 import importlib.util
 import traceback
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from flax import linen as nn
 
 from siamjax.data.augment import AugmentConfig
 from siamjax.data.pipeline import DataConfig
 from siamjax.errors import ConfigError
-from siamjax.trackers.siamfc import SiamFCConfig, SiamFCTracker
+from siamjax.trackers.base import Tracker
 from siamjax.training.objectives import Objective
 from siamjax.training.optim import OptimConfig
+
+
+class TrackerConfig(Protocol):
+    """Settings of a tracker: a frozen dataclass that knows which tracker they are of."""
+
+    def build(self, net: nn.Module) -> Tracker:
+        """That tracker with `net`."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +51,7 @@ class Experiment:
     name: str
     net: nn.Module
     objective: Objective
-    tracker: SiamFCConfig
+    tracker: TrackerConfig
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
     optim: OptimConfig = dataclasses.field(default_factory=OptimConfig)
@@ -76,9 +84,9 @@ class Experiment:
     def steps(self) -> int:
         return self.epochs * self.steps_per_epoch
 
-    def build_tracker(self) -> SiamFCTracker:
+    def build_tracker(self) -> Tracker:
         """The tracker that the trained weights are for."""
-        return SiamFCTracker(self.net, self.tracker)
+        return self.tracker.build(self.net)
 
 
 # Settings that change neither the data nor the mathematics: a resumed run may have others.

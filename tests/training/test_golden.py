@@ -47,7 +47,7 @@ def pair(golden):
     exemplar = np.stack([inputs["z_bag"], inputs["z_tennis"]]).astype(np.float32)
     search = np.stack([inputs["x255_bag"], inputs["x255_tennis"]])[:, 8:247, 8:247].astype(np.float32)
     middle = jnp.array([[43.5, 43.5, 40, 40]] * 2), jnp.array([[99.5, 99.5, 40, 40]] * 2)
-    return TrainPair(exemplar, search, *middle, jnp.ones(2, bool), jnp.arange(2))
+    return TrainPair(exemplar, search, *middle, jnp.ones(2, bool), jnp.arange(2), None)
 
 
 @pytest.fixture(scope="module")

@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ def pair(exemplar_centre=(63.5, 63.5), search_centre=(119.5, 119.5), similar=Tru
         return jnp.array([[centre[0] - 10, centre[1] - 15, 20, 30]], jnp.float32)
 
     return TrainPair(jnp.zeros((1, 127, 127, 3)), jnp.zeros((1, 239, 239, 3)), box(exemplar_centre),
-                     box(search_centre), jnp.array([similar]), jnp.zeros(1, jnp.int32))
+                     box(search_centre), jnp.array([similar]), jnp.zeros(1, jnp.int32),
+                     jax.random.split(jax.random.key(0), 1))
 
 
 def peak_at(x, y):

@@ -35,7 +35,8 @@ def augment(key, batch):
 
     search = batch.search + jax.vmap(noise)(batch.index)
     return TrainPair(batch.exemplar[:, 20:75, 20:75].astype(jnp.float32), search, batch.exemplar_box - 20,
-                     batch.search_box, batch.similar, batch.index)
+                     batch.search_box, batch.similar, batch.index,
+                     jax.vmap(lambda index: rngs.stream(key, "objective", index))(batch.index))
 
 
 def setup(config=CONFIG, net=NET, **options):
