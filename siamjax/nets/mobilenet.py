@@ -61,7 +61,7 @@ class MobileNetV2(nn.Module):
             outputs[i + 1] = x
             last_dilation = dilation
         used = tuple(outputs[layer] for layer in self.used_layers)
-        return used if len(used) > 1 else used[0]
+        return used[0] if len(used) == 1 else used
 
 
 class Stage(nn.Module):

@@ -61,7 +61,7 @@ class ResNet(nn.Module):
             self.sow("intermediates", f"stage{i + 1}", x)
             outputs[i + 1] = x
         used = tuple(outputs[layer] for layer in self.used_layers)
-        return used if len(used) > 1 else used[0]
+        return used[0] if len(used) == 1 else used
 
 
 ResNet18 = functools.partial(ResNet, blocks=(2, 2, 2, 2), bottleneck=False)
