@@ -69,3 +69,26 @@ def fill(shared):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.fill
+
+
+@pytest.fixture(scope="session")
+def filled(fill):
+    """`filled(net, names, *sides)`: its variables as `fill` makes them, converted; `sides` of its images, pixels."""
+    from flax import traverse_util
+
+    from siamjax.weights import convert
+
+    def make(net, names, *sides):
+        images = [np.zeros((1, side, side, 3), np.float32) for side in sides]
+        wanted = jax.eval_shape(net.init, jax.random.key(0), *images)
+        wanted = {kind: wanted[kind] for kind in ("params", "batch_stats")}
+        shapes = {path: leaf.shape for path, leaf in traverse_util.flatten_dict(wanted, sep="/").items()}
+        first = {path: name for name, path in reversed(names)}  # of several spellings
+        theirs = {name: fill(name, _their_shape(shapes[path])) for path, name in first.items()}
+        return convert.convert(theirs, names, wanted, where="golden values")
+
+    return make
+
+
+def _their_shape(shape):
+    return (shape[3], shape[2], *shape[:2]) if len(shape) == 4 else shape
