@@ -49,7 +49,8 @@ def train(experiment: Experiment, tracks: Sequence[Any], folder: Path, *, data: 
     check_folder(folder)
     last_step = min(stop_at or experiment.steps, experiment.steps)
     schedule = optim.make_schedule(experiment.optim, experiment.epochs, experiment.steps_per_epoch)
-    tx = optim.make_optimiser(experiment.optim, schedule)
+    phases = experiment.optim.phases(experiment.steps_per_epoch)
+    optimisers = [optim.make_optimiser(experiment.optim, schedule, phase) for phase in phases]
     augment = make_augment(experiment.augment)
 
     checkpoints = Checkpoints(folder, keep=experiment.keep)
@@ -61,20 +62,21 @@ def train(experiment: Experiment, tracks: Sequence[Any], folder: Path, *, data: 
                      process_count=jax.process_count())
     first_batch = next(stream)
 
-    state = _first_state(experiment, tx, augment, first_batch)
+    state = _first_state(experiment, optimisers[0], augment, first_batch)
     optim.check_paths(experiment.optim, state.params)
     output.check_space(folder, state, experiment.keep)
     if resumed_at is not None:
         state = checkpoints.restore(state)
-    step = replicas.replicated(make_train_step(
-        experiment.net, experiment.objective, tx, augment, frozen=experiment.optim.frozen,
-        train_norm=experiment.norm_mode == "train", ema=experiment.ema))
+    # One program a phase, compiled when it is first needed.
+    steps = [(phase.first_step, replicas.replicated(make_train_step(
+        experiment.net, experiment.objective, tx, augment, phase, train_norm=experiment.norm_mode == "train",
+        ema=experiment.ema))) for phase, tx in zip(phases, optimisers, strict=True)]
     report = Report(folder / "metrics.jsonl", first_step=first_step, last_step=last_step,
                     batch_size=experiment.batch_size, quiet=jax.process_index() > 0)
     if resumed_at is not None:
         report.say(f"resuming from step {resumed_at}")
     try:
-        state = _run(experiment, step, state, itertools.chain([first_batch], stream),
+        state = _run(experiment, steps, state, itertools.chain([first_batch], stream),
                      range(first_step, last_step), checkpoints, report, schedule)
     finally:
         stream.close()
@@ -85,12 +87,14 @@ def train(experiment: Experiment, tracks: Sequence[Any], folder: Path, *, data: 
     return folder / "weights.safetensors"
 
 
-def _run(experiment, step, state, stream, numbers, checkpoints, report, schedule) -> TrainState:
+def _run(experiment, steps, state, stream, numbers, checkpoints, report, schedule) -> TrainState:
+    """Takes the steps `numbers`, each with the last of `steps`, `(first number, step)`, that has begun by then."""
     devices = jax.local_device_count()
     pending: list = []  # (step, its metrics on the device, indices of its pairs)
     state = replicas.replicate(state)
     with interrupt.stop_requests() as asked_to_stop:
         for number, batch in zip(numbers, stream):
+            step = next(step for first, step in reversed(steps) if first <= number)
             state, metrics = step(state, replicas.shard_batch(batch, devices))
             pending.append((number, metrics, batch.index))
             done = number + 1

@@ -14,6 +14,7 @@ import optax
 from flax import traverse_util
 
 from siamjax.errors import ConfigError
+from siamjax.training.freezing import Phase, starts
 from siamjax.types import Array, Params
 
 Schedule = Callable[[Any], Array]  # step to rate
@@ -23,45 +24,88 @@ Schedule = Callable[[Any], Array]  # step to rate
 class OptimConfig:
     """SGD with momentum, as PyTorch has it: decay joins the gradient, the rate multiplies the momentum.
 
+    The rate changes once an epoch. After `warmup_epochs` that rise from `warmup_lr`, by equal factors that stop one
+    short of `peak_lr`, it falls from `peak_lr` by equal factors.
+
     Attributes:
-      peak_lr, final_lr: rate of epoch 0, and of the epoch after the last (SPEC 7.4).
+      peak_lr, final_lr: rate of the first epoch after the warm-up, and of the last (`reach_final`) or the epoch
+        after the last.
+      reach_final: True as PySOT has it, False as siamfc-pytorch does, which never gets there (SPEC 7.1, 7.4).
+      warmup_lr, warmup_epochs: of the warm-up.
+      base_lr: PySOT's BASE_LR: all rates are those above times `base_lr / peak_lr`, which its published trackers
+        were trained with and its log does not show. None: the rates as they are printed.
+      warmup_steps: steps over which the rate rises from 0 in a line, on top of the above.
       momentum, weight_decay: of all parameters that train, biases and BatchNorm among them.
-      clip_norm: largest global norm of the gradient, None for no limit.
-      warmup_steps: steps over which the rate rises from 0 in a line.
+      clip_norm: largest global norm of the gradient of what trains, None for no limit.
       frozen: parameters that do not train, by the start of their path ("backbone/conv1").
+      thaw: `(start of path, epoch)`, parameters among the frozen that train from that epoch on. All momentum is
+        forgotten then, for PySOT builds its optimiser anew.
       factors: `(start of path, factor)` on the rate; of several that fit, the longest holds.
     """
 
     peak_lr: float = 1e-2
     final_lr: float = 1e-5
+    reach_final: bool = False
+    warmup_lr: float = 1e-3
+    warmup_epochs: int = 0
+    base_lr: float | None = None
+    warmup_steps: int = 0
     momentum: float = 0.9
     weight_decay: float = 5e-4
     clip_norm: float | None = None
-    warmup_steps: int = 0
     frozen: tuple[str, ...] = ()
+    thaw: tuple[tuple[str, int], ...] = ()
     factors: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self):
-        for name in ("peak_lr", "final_lr"):
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
-                raise ConfigError(f"{name} is {getattr(self, name)}", where=f"OptimConfig.{name}",
+        for name in ("peak_lr", "final_lr", "warmup_lr", "base_lr"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise ConfigError(f"{name} is {value}", where=f"OptimConfig.{name}",
                                   do="use a positive rate, e.g. 1e-3")
-        if not (0 <= self.momentum < 1 and self.weight_decay >= 0 and self.warmup_steps >= 0):
-            raise ConfigError(f"momentum {self.momentum}, weight_decay {self.weight_decay}, "
-                              f"warmup_steps {self.warmup_steps}", where="OptimConfig",
+        if not (0 <= self.momentum < 1 and self.weight_decay >= 0):
+            raise ConfigError(f"momentum {self.momentum}, weight_decay {self.weight_decay}", where="OptimConfig",
                               do="use a momentum in 0..1 and no negative value")
+        for name in ("warmup_steps", "warmup_epochs"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}", where=f"OptimConfig.{name}",
+                                  do="use 0 (none) or more")
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise ConfigError(f"clip_norm is {self.clip_norm}", where="OptimConfig.clip_norm",
                               do="use a positive norm, or none")
+        for start, epoch in self.thaw:
+            if epoch < 1 or not starts(start, self.frozen):
+                raise ConfigError(f"'{start}' is to thaw in epoch {epoch}, but is not frozen before",
+                                  where="OptimConfig.thaw", do="name it, or what it is part of, in frozen, and an "
+                                  "epoch of 1 or later")
+
+    def phases(self, steps_per_epoch: int) -> tuple[Phase, ...]:
+        """The stretches between thaws, from step 0 on."""
+        return tuple(Phase(epoch * steps_per_epoch, self.frozen,
+                           tuple(start for start, at in self.thaw if at <= epoch))
+                     for epoch in sorted({0, *(at for _, at in self.thaw)}))
+
+
+def epoch_rates(config: OptimConfig, epochs: int) -> np.ndarray:
+    """Rate of each epoch, `[epochs]` float64.
+
+    Raises:
+      ConfigError: the warm-up leaves no epoch.
+    Source: PySOT, pysot/utils/lr_scheduler.py (SPEC 7.1); siamfc-pytorch, siamfc/siamfc.py (SPEC 7.4).
+    """
+    falling = epochs - config.warmup_epochs
+    if falling < 1:
+        raise ConfigError(f"{config.warmup_epochs} epochs of warm-up in a training of {epochs}",
+                          where="OptimConfig.warmup_epochs", do="use fewer, or train for longer")
+    warmup = _geometric(config.warmup_lr, config.peak_lr, config.warmup_epochs, config.warmup_epochs)
+    main = _geometric(config.peak_lr, config.final_lr, falling, falling - config.reach_final)
+    return np.concatenate([warmup, main]) * (config.base_lr / config.peak_lr if config.base_lr else 1.0)
 
 
 def make_schedule(config: OptimConfig, epochs: int, steps_per_epoch: int) -> Schedule:
-    """Rate of a step: `peak * (final / peak) ** (epoch / epochs)`, so `final` is never quite reached.
-
-    Source: siamfc-pytorch, siamfc/siamfc.py (SPEC 7.4); the warm-up is ours.
-    """
+    """Rate of a step; that of the last epoch after it."""
     # In float64 on the host: a float32 power would miss the reference by its rounding.
-    rates = config.peak_lr * (config.final_lr / config.peak_lr) ** (np.arange(epochs) / epochs)
+    rates = epoch_rates(config, epochs)
 
     def schedule(step):
         rate = jnp.asarray(rates, jnp.float32)[jnp.minimum(step // steps_per_epoch, epochs - 1)]
@@ -70,13 +114,16 @@ def make_schedule(config: OptimConfig, epochs: int, steps_per_epoch: int) -> Sch
     return schedule
 
 
-def make_optimiser(config: OptimConfig, schedule: Schedule) -> optax.GradientTransformation:
-    """Clipping, decay, momentum, factors and rate; its updates of frozen parameters are zero."""
+def make_optimiser(config: OptimConfig, schedule: Schedule, phase: Phase) -> optax.GradientTransformation:
+    """Clipping, decay, momentum, factors and rate of a phase; its updates of what is frozen are zero.
+
+    The state is of the same form in every phase, so that one follows on the other.
+    """
     def trains(params):
-        return _by_path(lambda path, _: not _starts(path, config.frozen), params)
+        return _by_path(lambda path, _: not phase.freezes(path), params)
 
     def scale(updates, params=None):
-        return _by_path(lambda path, update: update * _factor(path, config), updates)
+        return _by_path(lambda path, update: update * (0.0 if phase.freezes(path) else _factor(path, config)), updates)
 
     return optax.chain(
         optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity(),
@@ -86,41 +133,33 @@ def make_optimiser(config: OptimConfig, schedule: Schedule) -> optax.GradientTra
         optax.scale_by_learning_rate(schedule))
 
 
-def split(params: Params, frozen: tuple[str, ...]) -> tuple[dict, dict]:
-    """The leaves that train and those that are frozen, by path.
-
-    The step differentiates by the first only: XLA never sees a gradient of the others.
-    """
-    flat = traverse_util.flatten_dict(params, sep="/")
-    return ({k: v for k, v in flat.items() if not _starts(k, frozen)},
-            {k: v for k, v in flat.items() if _starts(k, frozen)})
-
-
-def join(trained: dict, held: dict) -> Params:
-    """What `split` took apart."""
-    return traverse_util.unflatten_dict({**trained, **held}, sep="/")
+def forget_momentum(opt_state: Any, when: Array) -> Any:
+    """The state of the optimiser, its momentum 0 if `when` `[]` holds."""
+    trace = optax.tree.get(opt_state, "trace")
+    return optax.tree.set(opt_state, trace=jax.tree.map(lambda leaf: jnp.where(when, 0.0, leaf), trace))
 
 
 def check_paths(config: OptimConfig, params: Params) -> None:
-    """Raises ConfigError where `frozen` or `factors` name what `params` has not."""
+    """Raises ConfigError where `frozen`, `thaw` or `factors` name what `params` has not, or where all is frozen."""
     paths = list(traverse_util.flatten_dict(params, sep="/"))
-    for name, starts in (("frozen", config.frozen), ("factors", tuple(start for start, _ in config.factors))):
-        for start in starts:
-            if not any(_starts(path, (start,)) for path in paths):
+    named = {"frozen": config.frozen, "thaw": [start for start, _ in config.thaw],
+             "factors": [start for start, _ in config.factors]}
+    for name, beginnings in named.items():
+        for start in beginnings:
+            if not any(starts(path, (start,)) for path in paths):
                 raise ConfigError(f"no parameter's path starts with '{start}'", where=f"optim.{name}",
                                   do=f"the parameters are {', '.join(paths)}")
-    if all(_starts(path, config.frozen) for path in paths):
+    if all(starts(path, config.frozen) for path in paths):
         raise ConfigError("every parameter is frozen", where="optim.frozen", do="leave some out")
 
 
-def _starts(path: str, starts: tuple[str, ...]) -> bool:
-    return any(path == start or path.startswith(f"{start}/") for start in starts)
+def _geometric(first: float, last: float, count: int, steps: int) -> np.ndarray:
+    """`count` numbers from `first` on, of which number `steps` is `last`."""
+    return first * (last / first) ** (np.arange(count) / max(steps, 1))
 
 
 def _factor(path: str, config: OptimConfig) -> float:
-    if _starts(path, config.frozen):
-        return 0.0
-    fitting = [(len(start), factor) for start, factor in config.factors if _starts(path, (start,))]
+    fitting = [(len(start), factor) for start, factor in config.factors if starts(path, (start,))]
     return max(fitting)[1] if fitting else 1.0
 
 

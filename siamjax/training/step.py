@@ -12,8 +12,9 @@ from flax import linen as nn
 from jax import lax
 
 from siamjax import rngs
+from siamjax.training.freezing import Phase, join
 from siamjax.training.objectives import Objective
-from siamjax.training.optim import join, split
+from siamjax.training.optim import forget_momentum
 from siamjax.training.state import TrainState
 from siamjax.types import Array, Metrics, PairBatch, TrainPair
 
@@ -23,7 +24,7 @@ TrainStep = Callable[[TrainState, PairBatch], tuple[TrainState, Metrics]]
 
 
 def make_train_step(net: nn.Module, objective: Objective, tx: optax.GradientTransformation, augment: Augment,
-                    *, frozen: tuple[str, ...] = (), train_norm: bool = True, ema: float = 0.0) -> TrainStep:
+                    phase: Phase, *, train_norm: bool = True, ema: float = 0.0) -> TrainStep:
     """The step `(state, batch) -> (state, metrics)`, to be mapped over `AXIS`.
 
     Args:
@@ -32,7 +33,8 @@ def make_train_step(net: nn.Module, objective: Objective, tx: optax.GradientTran
         means over the axis are those of the global batch.
       tx: optimiser, of the whole tree of parameters.
       augment: cuts the crops from the patches of the batch.
-      frozen: starts of the paths of parameters that do not train; no gradient is computed for them.
+      phase: what trains; for the rest no gradient is computed and its BatchNorms are as they were. At the first
+        step of any phase but the first the optimiser forgets its momentum.
       train_norm: whether BatchNorm uses the statistics of the (global) batch.
       ema: decay of the moving average of the parameters, 0 for none.
     Returns:
@@ -43,12 +45,15 @@ def make_train_step(net: nn.Module, objective: Objective, tx: optax.GradientTran
 
     def train_step(state: TrainState, batch: PairBatch) -> tuple[TrainState, Metrics]:
         pair = augment(rngs.stream(state.key, "augment", state.step), batch)
-        trained, held = split(state.params, frozen)
+        trained, held = phase.split(state.params)
+        if phase.first_step:
+            state = state.replace(opt_state=forget_momentum(state.opt_state, state.step == phase.first_step))
 
         def loss_of(trained):
             variables = {"params": join(trained, held), "batch_stats": state.batch_stats}
-            outputs, updated = net.apply(variables, pair.exemplar, pair.search, train=train_norm,
-                                         mutable=["batch_stats"])
+            with phase.hold_norms():
+                outputs, updated = net.apply(variables, pair.exemplar, pair.search, train=train_norm,
+                                             mutable=["batch_stats"])
             loss, metrics = objective(outputs, pair, axis_name=AXIS)
             return loss, (updated.get("batch_stats", state.batch_stats), metrics)
 

@@ -9,6 +9,7 @@ from flax import traverse_util
 
 from siamjax.nets.alexnet import AlexNet
 from siamjax.nets.siamfc import SiamFC
+from siamjax.training.freezing import Phase
 from siamjax.training.objectives import LogisticObjective
 from siamjax.training.optim import OptimConfig, make_optimiser, make_schedule
 from siamjax.training.state import new_state
@@ -94,8 +95,8 @@ def test_batchnorm_buffers_after_one_forward(golden, gradients):
 def test_four_sgd_steps(golden, variables, pair):
     g = golden("training_part1")
     config = OptimConfig(peak_lr=1e-2, final_lr=1e-2, momentum=0.9, weight_decay=5e-4)
-    tx = make_optimiser(config, make_schedule(config, 1, 10))
-    step = make_train_step(NET, LogisticObjective(), tx, lambda key, pair: pair)
+    tx = make_optimiser(config, make_schedule(config, 1, 10), Phase())
+    step = make_train_step(NET, LogisticObjective(), tx, lambda key, pair: pair, Phase())
     step = jax.jit(jax.vmap(step, axis_name=AXIS))
     state = jax.tree.map(lambda leaf: leaf[None], new_state(variables, tx, jax.random.key(0), ema=False))
     losses = []

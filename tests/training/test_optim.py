@@ -1,9 +1,11 @@
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from siamjax.errors import ConfigError
-from siamjax.training.optim import OptimConfig, check_paths, join, make_optimiser, make_schedule, split
+from siamjax.training.optim import OptimConfig, check_paths, epoch_rates, make_optimiser, make_schedule
 
 PARAMS = {"backbone": {"conv1": {"kernel": jnp.ones(3)}, "conv10": {"kernel": jnp.ones(2)}},
           "bias": jnp.ones(())}
@@ -13,6 +15,39 @@ def test_rate_per_epoch_equals_the_reference(golden):
     schedule = make_schedule(OptimConfig(), epochs=50, steps_per_epoch=1166)
     rates = [float(schedule(jnp.asarray(1166 * epoch))) for epoch in range(50)]
     np.testing.assert_allclose(rates, golden("schedules")["siamfc/lr_per_epoch"], rtol=1e-6)
+
+
+PYSOT = {
+    "siamrpn_r50_l234_dwxcorr_8gpu": (20, OptimConfig(5e-3, 5e-4, True, 1e-3, 5, base_lr=5e-3)),
+    "siamrpn_r50_l234_dwxcorr_16gpu": (20, OptimConfig(5e-3, 5e-4, True, 1e-3, 5, base_lr=5e-3)),
+    "siamrpn_r50_l234_dwxcorr_otb_8gpu": (20, OptimConfig(5e-3, 2.5e-3, True, 1e-3, 5, base_lr=5e-3)),
+    "siamrpn_alex_dwxcorr_16gpu": (50, OptimConfig(1e-2, 5e-4, True, 5e-3, 5, base_lr=5e-3))}
+
+
+@pytest.mark.parametrize("name", PYSOT)
+def test_rates_of_pysot_as_printed_and_as_published(golden, name):
+    epochs, config = PYSOT[name]
+    printed, backbone, neck, head = golden("schedules")[f"pysot/{name}/lr_space_and_groups"].T
+    np.testing.assert_allclose(epoch_rates(dataclasses.replace(config, base_lr=None), epochs), printed, rtol=1e-12)
+    published = epoch_rates(config, epochs)
+    np.testing.assert_allclose(published, head, rtol=1e-12)
+    np.testing.assert_allclose(published, neck, rtol=1e-12)
+    factor = 1.0 if "alex" in name else 0.1
+    np.testing.assert_allclose(factor * published[-10:], backbone[-10:], rtol=1e-12)
+    schedule = make_schedule(config, epochs, 7)
+    np.testing.assert_allclose([schedule(jnp.asarray(7 * e)) for e in range(epochs)], head, rtol=1e-6)
+
+
+def test_log_rate_reaches_its_end(golden):
+    want = golden("schedules")["generic/log"]
+    config = OptimConfig(want[0], want[-1], reach_final=True)
+    np.testing.assert_allclose(epoch_rates(config, len(want)), want, rtol=1e-9)
+    assert epoch_rates(config, 1).tolist() == [want[0]]
+
+
+def test_warmup_longer_than_the_training_is_an_error():
+    with pytest.raises(ConfigError, match="5 epochs of warm-up in a training of 5"):
+        epoch_rates(OptimConfig(warmup_epochs=5), 5)
 
 
 def test_rate_changes_at_the_first_step_of_an_epoch_and_stays_after_the_last():
@@ -29,7 +64,7 @@ def test_warmup_rises_in_a_line_to_the_rate():
 def test_updates_are_those_of_sgd_with_momentum_in_pytorch():
     """By hand: v = momentum v + (clipped gradient + decay p), p = p - rate v."""
     config = OptimConfig(peak_lr=0.1, final_lr=0.1, momentum=0.9, weight_decay=0.5, clip_norm=1.0)
-    tx = make_optimiser(config, make_schedule(config, 1, 10))
+    tx = make_optimiser(config, make_schedule(config, 1, 10), config.phases(10)[0])
     params = {"w": jnp.array([1.0, -2.0])}
     p, v, state = np.array([1.0, -2.0]), np.zeros(2), tx.init(params)
     for gradient in (np.array([3.0, 4.0]), np.array([0.1, 0.2])):
@@ -43,18 +78,11 @@ def test_updates_are_those_of_sgd_with_momentum_in_pytorch():
 def test_factors_and_frozen_go_by_whole_names_and_the_longest_holds():
     config = OptimConfig(peak_lr=1.0, final_lr=1.0, weight_decay=0.0, frozen=("backbone/conv1",),
                          factors=(("backbone", 2.0), ("backbone/conv10", 3.0), ("bias", 5.0)))
-    tx = make_optimiser(config, make_schedule(config, 1, 10))
+    tx = make_optimiser(config, make_schedule(config, 1, 10), config.phases(10)[0])
     updates, _ = tx.update(PARAMS, tx.init(PARAMS), PARAMS)
     assert updates["backbone"]["conv1"]["kernel"].tolist() == [0, 0, 0]
     assert updates["backbone"]["conv10"]["kernel"].tolist() == [-3, -3]
     assert float(updates["bias"]) == -5
-
-
-def test_join_undoes_split():
-    trained, held = split(PARAMS, ("backbone/conv1",))
-    assert sorted(trained) == ["backbone/conv10/kernel", "bias"]
-    assert sorted(held) == ["backbone/conv1/kernel"]
-    assert join(trained, held) == PARAMS
 
 
 @pytest.mark.parametrize(("settings", "says"), [
@@ -67,7 +95,8 @@ def test_a_path_that_names_nothing_is_an_error(settings, says):
 
 
 @pytest.mark.parametrize("settings", [{"peak_lr": 0.0}, {"final_lr": float("nan")}, {"momentum": 1.0},
-                                      {"weight_decay": -1.0}, {"clip_norm": 0.0}, {"warmup_steps": -1}])
+                                      {"weight_decay": -1.0}, {"clip_norm": 0.0}, {"warmup_steps": -1},
+                                      {"warmup_epochs": -1}, {"base_lr": 0.0}])
 def test_settings_out_of_range_are_errors(settings):
     with pytest.raises(ConfigError, match=next(iter(settings))):
         OptimConfig(**settings)

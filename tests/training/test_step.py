@@ -8,6 +8,7 @@ from siamjax import rngs
 from siamjax.nets.alexnet import AlexNet, Stage
 from siamjax.nets.siamfc import SiamFC
 from siamjax.training import replicas
+from siamjax.training.freezing import Phase
 from siamjax.training.objectives import LogisticObjective
 from siamjax.training.optim import OptimConfig, make_optimiser, make_schedule
 from siamjax.training.state import new_state
@@ -40,9 +41,10 @@ def augment(key, batch):
 
 
 def setup(config=CONFIG, net=NET, **options):
-    tx = make_optimiser(config, make_schedule(config, 2, 10))
+    phase = config.phases(10)[0]
+    tx = make_optimiser(config, make_schedule(config, 2, 10), phase)
     variables = net.init(jax.random.key(1), jnp.zeros((1, 55, 55, 3)), jnp.zeros((1, 95, 95, 3)))
-    step = make_train_step(net, LogisticObjective(), tx, augment, frozen=config.frozen, **options)
+    step = make_train_step(net, LogisticObjective(), tx, augment, phase, **options)
     return step, new_state(variables, tx, jax.random.key(2), ema=options.get("ema", 0) > 0)
 
 
@@ -171,9 +173,9 @@ def test_bad_step_is_skipped_by_all_devices():
         return pair.replace(search=jnp.where(bad, jnp.nan, pair.search))
 
     config = CONFIG
-    tx = make_optimiser(config, make_schedule(config, 2, 10))
+    tx = make_optimiser(config, make_schedule(config, 2, 10), Phase())
     _, start = setup(ema=0.9)
-    step = replicas.replicated(make_train_step(NET, LogisticObjective(), tx, poisoned, ema=0.9))
+    step = replicas.replicated(make_train_step(NET, LogisticObjective(), tx, poisoned, Phase(), ema=0.9))
     state = replicas.replicate(start)
     kept = []
     for number in range(3):
