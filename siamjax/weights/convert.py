@@ -19,7 +19,8 @@ def convert(tensors: Mapping[str, np.ndarray], names: Names, wanted: Any, *, whe
 
     Args:
       tensors: the checkpoint by its own names; kernels are OIHW. Counters (`num_batches_tracked`) are left out.
-      names: (theirs, ours) for every tensor of the model.
+      names: (theirs, ours) for every tensor of the model; one of ours may have several of theirs, of which a
+        checkpoint has one.
       wanted: variables dict of the net, shapes only (`jax.eval_shape` of its `init`).
       where: the file, for messages.
     Returns:
@@ -27,38 +28,67 @@ def convert(tensors: Mapping[str, np.ndarray], names: Names, wanted: Any, *, whe
     Raises:
       WeightsError: lists missing, unexpected and misshapen names, and names with values that are not finite.
     """
-    theirs = {key: value for key, value in tensors.items() if not key.endswith("num_batches_tracked")}
-    shapes = {key: value.shape for key, value in traverse_util.flatten_dict(wanted, sep="/").items()}
-    table = dict(names)
-    unnamed = sorted(set(shapes) - set(table.values()))
-    assert not unnamed, f"the table has no name for {unnamed}"  # a fault of the table, not of the file
-    converted, misshapen, unfinite = {}, [], []
-    for name, ours in table.items():
-        if name not in theirs:
+    theirs = _without_counters(tensors)
+    shapes = _shapes(wanted)
+    spellings = _spellings(names)
+    assert set(shapes) == set(spellings), f"net and table differ in {sorted(set(shapes) ^ set(spellings))}"
+    converted: dict[str, np.ndarray] = {}
+    missing, twice, misshapen, unfinite = [], [], [], []
+    for ours, options in spellings.items():
+        found = [name for name in options if name in theirs]
+        if len(found) != 1:
+            (twice if found else missing).append(" or ".join(options))
             continue
-        value = np.asarray(theirs[name])
-        if value.ndim == 4:
-            value = value.transpose(2, 3, 1, 0)  # OIHW -> HWIO
+        value = _in_linen_layout(theirs[found[0]])
         if value.shape != shapes[ours]:
-            misshapen.append(f"{name} {tuple(theirs[name].shape)}, not {_their_shape(shapes[ours])}")
+            misshapen.append(f"{found[0]} {tuple(theirs[found[0]].shape)}, not {_their_shape(shapes[ours])}")
         elif not np.isfinite(value).all():
-            unfinite.append(name)
+            unfinite.append(found[0])
         converted[ours] = value.astype(np.float32)
     faults = {
-        "missing": sorted(set(table) - set(theirs)), "unexpected": sorted(set(theirs) - set(table)),
-        "misshapen": misshapen, "not finite": unfinite}
+        "missing": sorted(missing), "unexpected": sorted(set(theirs) - {name for name, _ in names}),
+        "under two names": twice, "misshapen": misshapen, "not finite": unfinite}
     if any(faults.values()):
         listed = "; ".join(f"{len(keys)} {kind}: {_some(keys)}" for kind, keys in faults.items() if keys)
         raise WeightsError(f"the checkpoint is of another model: {listed}", where,
-                           "name its model with --model, or give the checkpoint of this one")
+                           "say what it is with --model or --backbone, or give the checkpoint of this one")
     return traverse_util.unflatten_dict(converted, sep="/")
 
 
 def overlap(tensors: Mapping[str, np.ndarray], names: Names) -> float:
     """Share of the names on either side that are on both, 0..1: how much a checkpoint looks like a model."""
-    theirs = {key for key in tensors if not key.endswith("num_batches_tracked")}
-    table = {name for name, _ in names}
-    return len(theirs & table) / max(len(theirs | table), 1)
+    theirs, spellings = set(_without_counters(tensors)), _spellings(names)
+    shared = sum(any(name in theirs for name in options) for options in spellings.values())
+    unexpected = len(theirs - {name for name, _ in names})
+    return shared / max(len(spellings) + unexpected, 1)
+
+
+def fits(tensors: Mapping[str, np.ndarray], names: Names, wanted: Any) -> bool:
+    """Whether the tensors that the table names have the shapes of the net; `wanted` as in `convert`."""
+    shapes = _shapes(wanted)
+    return all(_in_linen_layout(tensors[name]).shape == shapes[ours] for name, ours in names if name in tensors)
+
+
+def _without_counters(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {key: np.asarray(value) for key, value in tensors.items() if not key.endswith("num_batches_tracked")}
+
+
+def _spellings(names: Names) -> dict[str, list[str]]:
+    """Their names of each of ours."""
+    spellings: dict[str, list[str]] = {}
+    for name, ours in names:
+        spellings.setdefault(ours, []).append(name)
+    return spellings
+
+
+def _shapes(wanted: Any) -> dict[str, tuple[int, ...]]:
+    return {key: tuple(value.shape) for key, value in traverse_util.flatten_dict(wanted, sep="/").items()}
+
+
+def _in_linen_layout(value: np.ndarray) -> np.ndarray:
+    """OIHW as HWIO; vectors as they are."""
+    value = np.asarray(value)
+    return value.transpose(2, 3, 1, 0) if value.ndim == 4 else value
 
 
 def _their_shape(shape: tuple[int, ...]) -> tuple[int, ...]:

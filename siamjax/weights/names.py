@@ -1,4 +1,7 @@
-"""Parameter names of published trackers, one table each: (theirs, ours) (SPEC 9)."""
+"""Parameter names of published trackers, one table each: (theirs, ours) (SPEC 9).
+
+A source that has spelled a name in several ways has a line for each; a file has one of them.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +25,14 @@ def siamfc(norms: int = 4) -> Names:
     return names
 
 
-def siamrpn_alex(legacy: bool = True) -> Names:
-    """PySOT's `siamrpn_alex_dwxcorr`, with the names of its first (`legacy`) or its second AlexNet."""
-    return _alexnet(legacy) + _depthwise_rpn("rpn_head", "head")
+def siamrpn_alex() -> Names:
+    """PySOT's `siamrpn_alex_dwxcorr`."""
+    return alexnet_backbone() + _depthwise_rpn("rpn_head", "head")
 
 
-def siamrpn_upchannel(legacy: bool = True) -> Names:
+def siamrpn_upchannel() -> Names:
     """The head of the first SiamRPN on PySOT's AlexNet."""
-    names = _alexnet(legacy)
+    names = alexnet_backbone()
     for kind in ("cls", "loc"):
         names += _conv(f"rpn_head.template_{kind}_conv", f"head/exemplar_{kind}")
         names += _conv(f"rpn_head.search_{kind}_conv", f"head/search_{kind}")
@@ -44,6 +47,16 @@ def siamrpn_mobilev2() -> Names:
 def siamrpn_r50(weighted: bool = True, levels: int = 3) -> Names:
     """PySOT's `siamrpn_r50_l234_dwxcorr` and its long-term form, or with the plain mean (`_otb`)."""
     return resnet_backbone((3, 4, 6, 3)) + _adjust(levels) + _multi_rpn(weighted, levels)
+
+
+def alexnet_backbone(prefix: str = "backbone.") -> Names:
+    """PySOT's AlexNet, by the names of its first and of its second class; `prefix` stands before them."""
+    names: Names = ()
+    for i, first in enumerate(_LEGACY_ALEXNET, start=1):
+        ours = f"backbone/conv{i}"
+        names += _conv(f"{prefix}features.{first}", ours) + _norm(f"{prefix}features.{first + 1}", ours)
+        names += _conv(f"{prefix}layer{i}.0", ours) + _norm(f"{prefix}layer{i}.1", ours)
+    return names
 
 
 def resnet_backbone(blocks: tuple[int, ...], bottleneck: bool = True, *, prefix: str = "backbone.") -> Names:
@@ -73,13 +86,25 @@ def mobilenet_backbone(prefix: str = "backbone.") -> Names:
     return names
 
 
-def _alexnet(legacy: bool) -> Names:
-    names: Names = ()
-    for i in range(1, 6):
-        first = _LEGACY_ALEXNET[i - 1]
-        conv, norm = ((f"features.{first}", f"features.{first + 1}") if legacy
-                      else (f"layer{i}.0", f"layer{i}.1"))
-        names += _conv(f"backbone.{conv}", f"backbone/conv{i}") + _norm(f"backbone.{norm}", f"backbone/conv{i}")
+def imagenet_mobilenet(nested: bool) -> Names:
+    """MobileNetV2 for ImageNet: `features.N.conv.M`, or torchvision's `features.N.conv.M.0` (`nested`).
+
+    It has no expansion in its first block; `expand.0` and `expand.1` stand for what is put in its place.
+    """
+    names = _unit("features.0.0", "features.0.1", "backbone/layer0")
+    blocks = [(f"backbone/layer{stage}/block{block}", expansion)
+              for stage, (expansion, _, count) in enumerate(mobilenet.STAGES, start=1) for block in range(count)]
+    for number, (ours, expansion) in enumerate(blocks, start=1):
+        theirs = f"features.{number}.conv"
+        if expansion == 1:
+            names += _unit(f"{theirs}.expand.0", f"{theirs}.expand.1", f"{ours}/expand")
+        parts = ("expand", "depthwise", "project") if expansion > 1 else ("depthwise", "project")
+        for i, part in enumerate(parts):
+            if not nested:
+                conv, norm = f"{3 * i}", f"{3 * i + 1}"
+            else:
+                conv, norm = (f"{i}", f"{i + 1}") if part == "project" else (f"{i}.0", f"{i}.1")
+            names += _unit(f"{theirs}.{conv}", f"{theirs}.{norm}", f"{ours}/{part}")
     return names
 
 

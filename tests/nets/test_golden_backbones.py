@@ -28,15 +28,15 @@ def alexnet(lowering="lax"):
     return AlexNet(PYSOT, Norm(), lowering=lowering)
 
 
-def of_backbone(table):
-    return tuple(pair for pair in table if pair[0].startswith("backbone."))
+def new_alexnet_first():
+    return tuple(sorted(names.alexnet_backbone(), key=lambda pair: "features." in pair[0]))
 
 
 # Net, its table, and the names of stages 1.. (AlexNet) or 0.. in the original.
 CASES = {
-    "pysot_alexnetlegacy": (alexnet, of_backbone(names.siamrpn_alex()),
+    "pysot_alexnetlegacy": (alexnet, names.alexnet_backbone(),
                             ("features.3", "features.7", "features.10", "features.13", "features.15")),
-    "pysot_alexnet": (alexnet, of_backbone(names.siamrpn_alex(legacy=False)),
+    "pysot_alexnet": (alexnet, new_alexnet_first(),
                       ("layer1", "layer2", "layer3", "layer4", "layer5")),
     "pysot_mobilenetv2": (MobileNetV2, names.mobilenet_backbone(), tuple(f"layer{i}" for i in range(8))),
     "pysot_resnet18": (ResNet18, names.resnet_backbone((2, 2, 2, 2), False), ("", *(f"layer{i}" for i in range(1, 5)))),
