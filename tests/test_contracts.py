@@ -9,16 +9,24 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from flax import linen as nn
 
 import siamjax
 from siamjax import precision
-from siamjax.nets.alexnet import AlexNet
 from siamjax.ops import frames as frame_ops
 from siamjax.trackers import loop
 from siamjax.trackers.base import LoadedTracker
-from siamjax.types import Frame
+from siamjax.trackers.longterm import LongTermConfig
+from siamjax.trackers.siamfc import SiamFCConfig
+from siamjax.trackers.siamrpn import SiamRPNConfig
+from siamjax.training.freezing import Phase
+from siamjax.training.objectives import LogisticObjective
+from siamjax.training.rpn_objective import RPNObjective
+from siamjax.training.state import new_state
+from siamjax.training.step import AXIS, make_train_step
+from siamjax.types import Frame, TrainPair
 from siamjax.weights import zoo
 from siamjax.weights.prepare import prepare
 
@@ -26,22 +34,40 @@ FRAMES, SIDE = 9, 144
 EXACT = 1e-3  # px, the bar for equal tracks on the CPU
 
 
-def narrow(net: nn.Module) -> nn.Module:
-    """The same architecture with a few channels, its convolutions in the plain form (quick to compile)."""
-    backbone = net.backbone
-    assert isinstance(backbone, AlexNet), "say here how the new backbone is narrowed"
-    stages = tuple(dataclasses.replace(stage, features=4 * stage.groups) for stage in backbone.stages)
-    return net.clone(backbone=backbone.clone(stages=stages, lowering="lax"))
+NARROW = {  # a few channels wherever a net has many, and one block where a stage repeats them
+    "stages": lambda stages: tuple(dataclasses.replace(stage, features=4 * stage.groups) for stage in stages),
+    "hidden": lambda hidden: 4 if isinstance(hidden, int) else (4,) * len(hidden),
+    "widths": lambda widths: (4,) * len(widths),
+    "width": lambda width: 4 if isinstance(width, int) else 0.125,
+    "blocks": lambda blocks: (1, 1, 2, 1),
+    "lowering": lambda _: "lax",  # quick to compile
+}
+
+
+def changed(net: nn.Module, changes) -> nn.Module:
+    """`net` with `changes[name](value)` for every field of these names, in it and in its parts."""
+    fields = {f.name: getattr(net, f.name) for f in dataclasses.fields(net) if f.name not in ("parent", "name")}
+    parts = {name: changed(value, changes) for name, value in fields.items() if isinstance(value, nn.Module)}
+    return net.clone(**parts, **{name: change(fields[name]) for name, change in changes.items() if name in fields})
+
+
+def narrow(tracker):
+    """The same tracker with a few channels; a long-term one with a smaller region while it is lost."""
+    tracker = dataclasses.replace(tracker, net=changed(tracker.net, NARROW))
+    if isinstance(tracker.config, LongTermConfig):
+        return dataclasses.replace(tracker, config=dataclasses.replace(tracker.config, lost_search_size=319))
+    return tracker
 
 
 @functools.cache
 def tiny_case(name: str):
     """A narrow tracker of that name, parameters, a small video and a target's box."""
-    published = zoo.ZOO[name].tracker
-    tracker = dataclasses.replace(published, net=narrow(published.net))
+    tracker = narrow(zoo.ZOO[name].tracker)
     config = tracker.config
     crops = (np.zeros((1, size, size, 3), np.float32) for size in (config.exemplar_size, config.search_size))
     params = jax.jit(tracker.net.init)(jax.random.key(0), *crops)
+    if isinstance(config, SiamRPNConfig):  # grey levels to 255 through random kernels: boxes would be astronomic
+        params = jax.tree.map(lambda leaf: leaf / 64 if leaf.ndim == 4 and leaf.shape[2] == 3 else leaf, params)
     rng = np.random.default_rng(3)
     texture = rng.integers(0, 256, (5, 5, 3), np.uint8).repeat(8, 0).repeat(8, 1)
     background = rng.integers(60, 120, (SIDE // 8, SIDE // 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
@@ -61,7 +87,27 @@ def reference(name: str) -> np.ndarray:
     for frame in video[1:]:
         state, out = step(tracker, params, state, frame)
         boxes.append(np.asarray(out.box))
+    assert np.isfinite(boxes).all()
     return np.stack(boxes)
+
+
+def objective_of(tracker):
+    """The objective that trains a tracker's net."""
+    kinds = {SiamFCConfig: LogisticObjective(centre="box"), SiamRPNConfig: RPNObjective()}
+    return next(objective for kind, objective in kinds.items() if isinstance(tracker.config, kind))
+
+
+def a_pair(tracker, video, box) -> TrainPair:
+    """The target of the video in a crop of its middle, and in the whole of its second frame."""
+    rows = [np.float32(np.kron(video[t], np.ones((2, 2, 1))))[None] for t in (0, 1)]
+    search, size = rows[1][:, :255, :255], tracker.config.exemplar_size
+    return TrainPair(rows[0][:, 60:60 + size, 80:80 + size], search, box[None] * 2 - [[80, 60, 0, 0]],
+                     (box[None] + [[1, 2, 0, 0]]) * 2, np.array([True]), np.arange(1), None)
+
+
+def same_draw(_, pair: TrainPair) -> TrainPair:
+    """No augmentation, and the same anchors in every step: only the parameters change."""
+    return pair.replace(key=jax.random.key(4)[None])
 
 
 def loaded(name: str) -> LoadedTracker:
@@ -198,14 +244,31 @@ class TestTrackerContract:
 
     def test_bfloat16_stays_near(self, name):
         tracker, params, video, box = tiny_case(name)
-        net = tracker.net.clone(backbone=tracker.net.backbone.clone(
-            precision=precision.FAST))
-        fast = dataclasses.replace(tracker, net=net)
+        fast = dataclasses.replace(tracker, net=changed(tracker.net, {"precision": lambda _: precision.FAST}))
         state = fast.init(params, video[0], box)
         assert state.centre.dtype == jnp.float32  # geometry stays float32
         _, out = fast.step(params, state, video[1])
         # One cell of the up-sampled response is about half a pixel here; rounding of 8 bits moves few.
         np.testing.assert_allclose(out.box, reference(name)[1], atol=3.0)
+
+    def test_two_training_steps_lower_the_loss(self, name):
+        tracker, params, video, box = tiny_case(name)
+        tx = optax.sgd(1e-3)
+        step = make_train_step(tracker.net, objective_of(tracker), tx, same_draw, Phase())
+        step = jax.jit(jax.vmap(step, axis_name=AXIS))
+        state = jax.tree.map(lambda leaf: leaf[None], new_state(params, tx, jax.random.key(5), ema=False))
+        batch, losses = jax.tree.map(lambda leaf: leaf[None], a_pair(tracker, video, box)), []
+        for _ in range(3):
+            state, metrics = step(state, batch)
+            losses.append(float(metrics["loss"][0]))
+        assert losses[2] < losses[1] < losses[0]
+
+    def test_a_weight_file_brings_the_tracker_back(self, name, tmp_path):
+        tracker, params, _, _ = tiny_case(name)
+        zoo.save(tmp_path / "tiny.safetensors", tracker, params, card="tiny", licence="none")
+        back = siamjax.load(tmp_path / "tiny.safetensors", prepare=False)
+        assert back.tracker == tracker
+        chex.assert_trees_all_equal(back.params, jax.tree.map(np.asarray, params))
 
 
 def test_bucket_frames_are_what_the_loop_pads_to():

@@ -18,6 +18,7 @@ from siamjax.trackers.base import Output, as_frame, hold
 from siamjax.types import Array, ArrayLike, Frame, Params
 
 MIN_SIDE = 10.0  # px, the least width and height of an answer (PySOT)
+MAX_DELTA = 10.0  # of a proposal from its anchor: sides 22,000 times as long
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,8 +130,8 @@ class SiamRPNTracker:
     Attributes:
       net: a module with `embed_exemplar` and `detect`, as `nets.siamrpn.SiamRPN`.
       config: settings.
-    Source: PySOT, tracker/siamrpn_tracker.py. Departures: float32 geometry, and frames that cannot be decoded
-    hold the state.
+    Source: PySOT, tracker/siamrpn_tracker.py. Departures: float32 geometry, deltas are cut to
+    `MAX_DELTA`, and frames that cannot be decoded hold the state.
     """
 
     net: nn.Module
@@ -190,7 +191,8 @@ def choose(config: SiamRPNConfig, state: State, scale: Array, window_influence: 
     """
     grid = config.anchors.grid_of(len(cls))
     score = jax.nn.softmax(cls)[:, 1]
-    proposals = anchors.decode(anchors.make_anchors(config.anchors, grid), loc)
+    # exp of a wild delta would be infinite and the state NaN ever after; no sane one is cut.
+    proposals = anchors.decode(anchors.make_anchors(config.anchors, grid), jnp.clip(loc, -MAX_DELTA, MAX_DELTA))
     penalty = postprocess.change_penalty(proposals[:, 2:], state.size * scale, state.settings.penalty_k)
     window = jnp.tile(postprocess.hann(grid).reshape(-1), config.anchors.per_cell)
     best = jnp.argmax(penalty * score * (1 - window_influence) + window * window_influence)
