@@ -30,7 +30,13 @@ class DataConfig:
         where its box does not touch the target's; or, where there is none, of the same category. All others
         show an object of another video or image. Not for labels that cover the whole search crop, since
         the target may be near the other object: those of RPN nets lie around the crop's centre (SPEC 4.4).
+      paste: share of the positive pairs whose search shows an object with a mask, cut out and pasted onto
+        another video or image.
+      distractors: share of the positive pairs, pasted or not, with one or two other objects pasted into the
+        search beside the target.
       image_share: share of pairs from single images, where there are both images and videos.
+      synthetic_share: share of pairs from the moving shapes that the package draws itself
+        (`data.synthetic.make_tracks` with the seed of the training), beside those of the data.
       min_area: of a box, px^2.
       min_side, max_side: of width and height of a box, px.
       min_fraction, max_fraction: of the frame's width or height that a box takes.
@@ -45,7 +51,10 @@ class DataConfig:
     max_gap: int = 100
     negative: float = 0.0
     hard_negative: float = 0.0
+    paste: float = 0.0
+    distractors: float = 0.0
     image_share: float = 0.5
+    synthetic_share: float = 0.0
     min_area: float = 20.0
     min_side: float = 20.0
     max_side: float = 500.0
@@ -63,7 +72,10 @@ class DataConfig:
             "max_gap": (self.max_gap >= 0, "use 0 or more"),
             "negative": (0 <= self.negative <= 1, "use 0 to 1"),
             "hard_negative": (0 <= self.hard_negative <= 1, "use 0 to 1"),
+            "paste": (0 <= self.paste <= 1, "use 0 to 1"),
+            "distractors": (0 <= self.distractors <= 1, "use 0 to 1"),
             "image_share": (0 <= self.image_share <= 1, "use 0 to 1"),
+            "synthetic_share": (0 <= self.synthetic_share <= 1, "use 0 to 1"),
             "min_area": (self.min_area >= 0, "use 0 or more"),
             "max_side": (0 <= self.min_side < self.max_side, "use more than min_side"),
             "max_fraction": (0 <= self.min_fraction < self.max_fraction, "use more than min_fraction"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Callable
 from collections.abc import Sequence as Listing
 from typing import NamedTuple
@@ -11,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from siamjax.data.config import DataConfig
-from siamjax.data.pools import Group, Pool, make_pool, usable_frames
+from siamjax.data.pools import Group, Pool, cutout_frames, make_pool, usable_frames
 from siamjax.data.sequences import Track
 from siamjax.errors import DataError
 
@@ -24,11 +23,21 @@ class Shot(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """What one training sample shows; `similar` where both show the same object."""
+    """What one training sample shows.
+
+    Attributes:
+      exemplar, search: the frames that the two patches are cut from.
+      similar: whether both show the same object.
+      background: where the object of `search` is to be pasted onto another frame, that one (the track is any
+        of its video or image); None where it stays where it is.
+      distractors: objects to be pasted beside that of `search`.
+    """
 
     exemplar: Shot
     search: Shot
     similar: bool
+    background: Shot | None = None
+    distractors: tuple[Shot, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -38,13 +47,13 @@ class PairTable:
     Attributes:
       tracks: all of them, usable or not.
       pool: their usable frames.
-      peers: of each known category the groups with objects of it, each with those alone.
+      cutouts: those of them with masks that can be pasted; None where nothing is to be pasted.
       config: the settings it was made with.
     """
 
     tracks: Listing[Track]
     pool: Pool
-    peers: dict[str, tuple[Group, ...]]
+    cutouts: Pool | None
     config: DataConfig
 
     def draw(self, seed: int, index: int) -> Pair:
@@ -53,8 +62,10 @@ class PairTable:
         A group is drawn as `Pool.draw` says, then an object in it, evenly, a usable frame, and another one
         at most `max_gap` away; the earlier is the exemplar (SPEC 5.3). An image, or a frame without such a
         neighbour, is paired with itself: augmentation makes the motion. For a negative pair the search is a
-        usable frame of another object. (siamfc-pytorch walks its videos in a shuffled order and rejects
-        distant frames; drawing afresh gives nearly the same frequencies and needs no state.)
+        usable frame of another object. What is pasted is drawn like the rest, of the objects with masks; half
+        of the distractors are of the target's category, where there are such. (siamfc-pytorch walks its videos
+        in a shuffled order and rejects distant frames; drawing afresh gives nearly the same frequencies and
+        needs no state.)
         """
         random = np.random.Generator(np.random.Philox(key=np.array([seed, index], np.uint64)))
         group = self.pool.draw(random)
@@ -62,7 +73,30 @@ class PairTable:
         first = int(usable[random.integers(len(usable))])
         if random.random() < self.config.negative:
             return Pair(Shot(track, first), self._other(random, group, track), similar=False)
-        return self._positive(random, track, usable, first)
+        if self.cutouts is None:
+            return self._positive(random, track, usable, first)
+        return self._pasted(random, track, usable, first)
+
+    def _pasted(self, random: np.random.Generator, track: int, usable: np.ndarray, first: int) -> Pair:
+        """A positive pair with its share of pasted objects."""
+        cutouts = self.cutouts
+        assert cutouts is not None
+        background = None
+        if random.random() < self.config.paste:
+            group = cutouts.draw(random)
+            track, usable = group[random.integers(len(group))]
+            first = int(usable[random.integers(len(usable))])
+            background = _pick(random, self._elsewhere(lambda: self.pool.draw(random), track))
+        pair = self._positive(random, track, usable, first)
+        if random.random() >= self.config.distractors:
+            return pair._replace(background=background)
+        peers = cutouts.peers.get(self.tracks[track].category, ())
+        distractors = []
+        for _ in range(random.integers(1, 3)):
+            alike = len(peers) > 1 and random.random() < 0.5
+            draw = (lambda: peers[random.integers(len(peers))]) if alike else (lambda: cutouts.draw(random))
+            distractors.append(_pick(random, self._elsewhere(draw, track)))
+        return pair._replace(background=background, distractors=tuple(distractors))
 
     def _positive(self, random: np.random.Generator, track: int, usable: np.ndarray, first: int) -> Pair:
         gap = self.config.max_gap
@@ -79,7 +113,7 @@ class PairTable:
             rivals = self._rivals(group, track)
             if rivals:
                 return _pick(random, rivals)
-            peers = self.peers.get(self.tracks[track].category, ())
+            peers = self.pool.peers.get(self.tracks[track].category, ())
             if len(peers) > 1:
                 return _pick(random, self._elsewhere(lambda: peers[random.integers(len(peers))], track))
         return _pick(random, self._elsewhere(lambda: self.pool.draw(random), track))
@@ -106,7 +140,8 @@ def make_table(tracks: Listing[Track], config: DataConfig) -> PairTable:
     """Filters the frames of all tracks and arranges them for `PairTable.draw`.
 
     Raises:
-      DataError: no usable frame at all, or negative pairs wanted of a single video.
+      DataError: no usable frame at all; negative pairs wanted of a single video; or something is to be pasted
+        and there are no masks.
     """
     usable = [usable_frames(track, config) for track in tracks]
     pool = make_pool(tracks, usable, config.image_share)
@@ -118,19 +153,17 @@ def make_table(tracks: Listing[Track], config: DataConfig) -> PairTable:
         )
     if config.negative > 0 and pool.size < 2:
         raise DataError("negative pairs need a second video", "data", "add data or set data.negative=0")
-    return PairTable(tracks, pool, _peers(tracks, pool), config)
-
-
-def _peers(tracks: Listing[Track], pool: Pool) -> dict[str, tuple[Group, ...]]:
-    peers: dict[str, list[Group]] = {}
-    for group in itertools.chain(*pool.kinds):
-        members: dict[str, list[tuple[int, np.ndarray]]] = {}
-        for number, usable in group:
-            if tracks[number].category:
-                members.setdefault(tracks[number].category, []).append((number, usable))
-        for category, objects in members.items():
-            peers.setdefault(category, []).append(tuple(objects))
-    return {category: tuple(groups) for category, groups in peers.items()}
+    cutouts = None
+    if config.paste > 0 or config.distractors > 0:
+        can_paste = [cutout_frames(track, frames) for track, frames in zip(tracks, usable, strict=True)]
+        cutouts = make_pool(tracks, can_paste, config.image_share)
+        if cutouts is None or cutouts.size < 2:
+            raise DataError(
+                "pasting needs masked objects in two videos or images",
+                where="data",
+                do="add masks or outlines, or set data.paste=0 and data.distractors=0",
+            )
+    return PairTable(tracks, pool, cutouts, config)
 
 
 def _pick(random: np.random.Generator, group: Group) -> Shot:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from siamjax.ops.crops import context_side
@@ -39,37 +41,75 @@ def context_patch(
     left, top = x + width / 2 - side / 2, y + height / 2 - side / 2
     step = max(1, int(1 / scale))
 
-    x0, y0 = int(np.floor(left)) - step, int(np.floor(top)) - step
-    cells = int(np.ceil(side / step)) + 3
-    canvas = _window(image, x0, y0, cells * step, np.rint(mean).astype(np.uint8))
-    if step > 1:
-        canvas = canvas.reshape(cells, step, cells, step, 3).mean(axis=(1, 3), dtype=np.float32)
-
+    colour = np.rint(mean).astype(np.uint8)
     offsets = (np.arange(size) + 0.5) / scale  # of patch pixels' centres from the square's corner, image px
-    columns = _taps((left - x0 + offsets) / step - 0.5)
-    rows = _taps((top - y0 + offsets) / step - 0.5)
-    patch = _mix_columns(_mix_rows(canvas, *rows), *columns)
+    # Only what the image reaches is resampled: the rest, most of the patch of a large object, has one colour.
+    columns = _Axis.make(left, offsets, step, image.shape[1])
+    rows = _Axis.make(top, offsets, step, image.shape[0])
+    patch = _filled(size, size, colour)
+    if columns.cells and rows.cells:
+        canvas = _window(image, columns.start, rows.start, columns.cells * step, rows.cells * step, colour)
+        if step > 1:
+            blocks = canvas.reshape(rows.cells, step, columns.cells, step, 3)
+            canvas = blocks.mean(axis=(1, 3), dtype=np.float32)
+        mixed = _mix_columns(_mix_rows(canvas, rows.index, rows.weight), columns.index, columns.weight)
+        patch[rows.reached, columns.reached] = np.rint(mixed)
     half = size / 2
     new_box = np.array([half - width * scale / 2, half - height * scale / 2, width * scale, height * scale])
-    return np.rint(patch).astype(np.uint8), new_box.astype(np.float32)
+    return patch, new_box.astype(np.float32)
 
 
-def _window(image: np.ndarray, x0: int, y0: int, side: int, colour: np.ndarray) -> np.ndarray:
-    """`[side, side, 3]` uint8 of the image from `(x0, y0)`, `colour` outside it."""
-    height, width = image.shape[:2]
-    if 0 <= x0 <= width - side and 0 <= y0 <= height - side:
-        return image[y0 : y0 + side, x0 : x0 + side]
-    canvas = np.empty((side, side, 3), np.uint8)
-    canvas.reshape(side, -1)[:] = np.tile(colour, side)  # whole rows at once: filling pixel by pixel is slow
-    ys, xs = slice(max(0, y0), min(height, y0 + side)), slice(max(0, x0), min(width, x0 + side))
+class _Axis(NamedTuple):
+    """How one axis of a patch is sampled from cells, blocks of `step` image px.
+
+    Attributes:
+      start: of the cells, image px.
+      cells: their number; 0 where the patch does not reach the image.
+      reached: the patch pixels that take something from the image.
+      index, weight: `[n]` of each of those, its first cell and the part of the second.
+    """
+
+    start: int
+    cells: int
+    reached: slice
+    index: np.ndarray
+    weight: np.ndarray
+
+    @classmethod
+    def make(cls, edge: float, offsets: np.ndarray, step: int, length: int) -> _Axis:
+        origin = int(np.floor(edge)) - step
+        position = (edge - origin + offsets) / step - 0.5
+        floor = np.floor(position)
+        first = floor.astype(np.intp)
+        # Cells low..high lie in the image, in part at least; one more on each side blends into the colour.
+        low, high = -origin // step, (length - 1 - origin) // step
+        reached = slice(*np.searchsorted(first, [low - 1, high + 1]).tolist())
+        first = first[reached]
+        if not len(first):
+            return cls(0, 0, reached, first, np.empty(0, np.float32))
+        begin = int(first[0])
+        weight = (position - floor).astype(np.float32)[reached]
+        return cls(origin + begin * step, int(first[-1]) + 2 - begin, reached, first - begin, weight)
+
+
+def _window(
+    image: np.ndarray, x0: int, y0: int, width: int, height: int, colour: np.ndarray
+) -> np.ndarray:
+    """`[height, width, 3]` uint8 of the image from `(x0, y0)`, `colour` outside it."""
+    rows, columns = image.shape[:2]
+    if 0 <= x0 <= columns - width and 0 <= y0 <= rows - height:
+        return image[y0 : y0 + height, x0 : x0 + width]
+    canvas = _filled(height, width, colour)
+    ys, xs = slice(max(0, y0), min(rows, y0 + height)), slice(max(0, x0), min(columns, x0 + width))
     if ys.start < ys.stop and xs.start < xs.stop:
         canvas[ys.start - y0 : ys.stop - y0, xs.start - x0 : xs.stop - x0] = image[ys, xs]
     return canvas
 
 
-def _taps(position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    floor = np.floor(position)
-    return floor.astype(np.intp), (position - floor).astype(np.float32)
+def _filled(height: int, width: int, colour: np.ndarray) -> np.ndarray:
+    canvas = np.empty((height, width, 3), np.uint8)
+    canvas.reshape(height, -1)[:] = np.tile(colour, width)  # whole rows: filling pixel by pixel is slow
+    return canvas
 
 
 def _mix_rows(pixels: np.ndarray, index: np.ndarray, weight: np.ndarray) -> np.ndarray:

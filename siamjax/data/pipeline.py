@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from collections.abc import Sequence as Listing
@@ -9,16 +10,20 @@ from collections.abc import Sequence as Listing
 import grain
 import numpy as np
 
-from siamjax.data.cache import ImageCache
-from siamjax.data.config import DataConfig
-from siamjax.data.pairs import PairTable, Shot, make_table
+from siamjax.data import paste
+from siamjax.data.cache import Decoded, ImageCache
+from siamjax.data.config import DataConfig, wide
+from siamjax.data.pairs import Pair, PairTable, Shot, make_table
 from siamjax.data.patches import context_patch
-from siamjax.data.sequences import Track
+from siamjax.data.sequences import MaskedTrack, Track
+from siamjax.data.synthetic import make_tracks
 from siamjax.errors import ConfigError
+from siamjax.ops.crops import context_side
 from siamjax.types import PairBatch
 
 __all__ = ["DataConfig", "batches", "make_sample"]
 
+PASTE, SHARE = 1, 2  # streams of random numbers of a sample
 LAST_INDEX = 2**31 - 1  # `PairBatch.index` is int32
 
 
@@ -78,29 +83,102 @@ def batches(
 def make_sample(tracks: Listing[Track], config: DataConfig, *, seed: int) -> Callable[[int], PairBatch]:
     """A function from a sample's index in the global stream to a `PairBatch` of one pair, without `B`."""
     cache = ImageCache(config.cache_mb << 20)
-    return functools.partial(_sample, make_table(tracks, config), cache, seed)
+    real = functools.partial(_sample, make_table(tracks, config), cache, seed)
+    if not config.synthetic_share:
+        return real
+    # What is drawn has no masks to paste, and passes any filter.
+    plain = dataclasses.replace(wide(config), paste=0.0, distractors=0.0)
+    drawn = functools.partial(_sample, make_table(make_tracks(seed=seed), plain), cache, seed)
+
+    def sample(index: int) -> PairBatch:
+        chance = _generator(seed, index, SHARE).random()
+        return drawn(index) if chance < config.synthetic_share else real(index)
+
+    return sample
+
+
+def _generator(seed: int, index: int, stream: int) -> np.random.Generator:
+    """Numbers of a sample that are not those of its other streams; stream 0 draws its pair."""
+    return np.random.Generator(np.random.Philox(key=np.array([seed, index], np.uint64), counter=stream << 64))
 
 
 def _sample(table: PairTable, cache: ImageCache, seed: int, index: int) -> PairBatch:
-    config = table.config
     pair = table.draw(seed, index)
-
-    def cut(shot: Shot) -> tuple[np.ndarray, np.ndarray]:
-        track = table.tracks[shot.track]
-        image = cache.get(track.key(shot.frame), lambda: track.read(shot.frame))
-        return context_patch(
-            image.pixels,
-            track.boxes[shot.frame],
-            image.mean,
-            size=config.patch_size,
-            exemplar_size=config.exemplar_size,
-            context=config.context,
-        )
-
-    exemplar, exemplar_box = cut(pair.exemplar)
-    search, search_box = cut(pair.search) if pair.search != pair.exemplar else (exemplar, exemplar_box)
+    exemplar, exemplar_box = _cut(table, cache, pair.exemplar)
+    random = _generator(seed, index, PASTE)
+    pasted = None if pair.background is None else _paste(table, cache, pair, random)
+    if pasted is not None:
+        search, search_box = pasted
+    else:
+        same = pair.search == pair.exemplar
+        search, search_box = (exemplar, exemplar_box) if same else _cut(table, cache, pair.search)
+        if pair.distractors:
+            sprites = _distractors(table, cache, pair, random)
+            search = paste.paste_distractors(
+                search, search_box, sprites, random, room=_frame_box(table, pair.search, search_box)
+            )
     return PairBatch(
         exemplar, search, exemplar_box, search_box, similar=np.bool_(pair.similar), index=np.int32(index)
+    )
+
+
+def _image(table: PairTable, cache: ImageCache, shot: Shot) -> Decoded:
+    track = table.tracks[shot.track]
+    return cache.get(track.key(shot.frame), lambda: track.read(shot.frame))
+
+
+def _cut(table: PairTable, cache: ImageCache, shot: Shot) -> tuple[np.ndarray, np.ndarray]:
+    config, image = table.config, _image(table, cache, shot)
+    return context_patch(
+        image.pixels,
+        table.tracks[shot.track].boxes[shot.frame],
+        image.mean,
+        size=config.patch_size,
+        exemplar_size=config.exemplar_size,
+        context=config.context,
+    )
+
+
+def _frame_box(table: PairTable, shot: Shot, box: np.ndarray) -> np.ndarray:
+    """`[4]` `xywh` of a whole frame in the patch where its object has `box`, patch px."""
+    track = table.tracks[shot.track]
+    scale = box[2:] / track.boxes[shot.frame, 2:]
+    return np.concatenate([box[:2] - track.boxes[shot.frame, :2] * scale, np.array(track.size[::-1]) * scale])
+
+
+def _paste(
+    table: PairTable, cache: ImageCache, pair: Pair, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The search patch of a pair with a background, and the box in it; None where the mask shows nothing."""
+    config = table.config
+    target = _sprite(table, cache, pair.search, random, 1.0)
+    if target is None or pair.background is None:
+        return None
+    width, height = table.tracks[pair.search.track].boxes[pair.search.frame, 2:].tolist()
+    zoom = config.exemplar_size / context_side(width, height, config.context)
+    image = _image(table, cache, pair.background)
+    patch = paste.empty_patch(image.pixels, image.mean, random, size=config.patch_size, zoom=zoom)
+    return paste.paste_target(patch, target, _distractors(table, cache, pair, random), random)
+
+
+def _distractors(
+    table: PairTable, cache: ImageCache, pair: Pair, random: np.random.Generator
+) -> list[paste.Sprite]:
+    sizes = [random.uniform(*paste.SIZES) for _ in pair.distractors]
+    sprites = [_sprite(table, cache, shot, random, size) for shot, size in zip(pair.distractors, sizes)]
+    return [sprite for sprite in sprites if sprite is not None]
+
+
+def _sprite(
+    table: PairTable, cache: ImageCache, shot: Shot, random: np.random.Generator, size: float
+) -> paste.Sprite | None:
+    config, track = table.config, table.tracks[shot.track]
+    assert isinstance(track, MaskedTrack)  # the table draws no others for pasting
+    cutout = paste.cut_out(_image(table, cache, shot).pixels, track.mask(shot.frame))
+    if cutout is None:
+        return None
+    return paste.make_sprite(
+        cutout, random, exemplar_size=size * config.exemplar_size, context=config.context
     )
 
 

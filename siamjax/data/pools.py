@@ -9,7 +9,9 @@ from typing import TypeAlias
 import numpy as np
 
 from siamjax.data.config import DataConfig
-from siamjax.data.sequences import Track
+from siamjax.data.sequences import MaskedTrack, Track
+
+BORDER = 2.0  # px
 
 # The objects of one video or image: (track number, usable frame numbers in rising order) of each.
 Group: TypeAlias = tuple[tuple[int, np.ndarray], ...]
@@ -22,10 +24,12 @@ class Pool:
     Attributes:
       kinds: images and videos, as far as there are any; each a tuple of groups.
       shares: probability of each kind.
+      peers: of each known category the groups with objects of it, each with those alone.
     """
 
     kinds: tuple[tuple[Group, ...], ...]
     shares: tuple[float, ...]
+    peers: dict[str, tuple[Group, ...]]
 
     @property
     def size(self) -> int:
@@ -49,6 +53,19 @@ def usable_frames(track: Track, config: DataConfig) -> np.ndarray:
         fractions = (fraction.min(0) >= config.min_fraction) & (fraction.max(0) <= config.max_fraction)
         aspect = (w <= config.max_aspect * h) & (h <= config.max_aspect * w)
         return np.flatnonzero(centred & sides & fractions & aspect & (w * h >= config.min_area))
+
+
+def cutout_frames(track: Track, usable: np.ndarray) -> np.ndarray:
+    """Those of the usable frames from which the object can be cut out.
+
+    They have a mask, and the object keeps `BORDER` from the frame's edges, which would leave it cut straight.
+    """
+    if not isinstance(track, MaskedTrack):
+        return usable[:0]
+    height, width = track.size
+    x, y, w, h = track.boxes[usable].T
+    whole = (x >= BORDER) & (y >= BORDER) & (x + w <= width - BORDER) & (y + h <= height - BORDER)
+    return usable[whole & track.masked[usable]]
 
 
 def make_pool(tracks: Listing[Track], usable: Listing[np.ndarray], image_share: float) -> Pool | None:
@@ -77,4 +94,17 @@ def make_pool(tracks: Listing[Track], usable: Listing[np.ndarray], image_share: 
     return Pool(
         kinds=tuple(kind for kind, _ in kept),
         shares=tuple(share / total if total else 1.0 for _, share in kept),
+        peers=_peers(tracks, [group for kind, _ in kept for group in kind]),
     )
+
+
+def _peers(tracks: Listing[Track], groups: Listing[Group]) -> dict[str, tuple[Group, ...]]:
+    peers: dict[str, list[Group]] = {}
+    for group in groups:
+        members: dict[str, list[tuple[int, np.ndarray]]] = {}
+        for number, usable in group:
+            if tracks[number].category:
+                members.setdefault(tracks[number].category, []).append((number, usable))
+        for category, objects in members.items():
+            peers.setdefault(category, []).append(tuple(objects))
+    return {category: tuple(groups) for category, groups in peers.items()}

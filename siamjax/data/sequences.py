@@ -7,9 +7,10 @@ import fnmatch
 from collections.abc import Hashable
 from collections.abc import Sequence as Listing
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
+from PIL import Image, ImageDraw
 
 from siamjax.data.images import read_image
 from siamjax.errors import DataError
@@ -54,6 +55,20 @@ class Track(Protocol):
         ...
 
 
+@runtime_checkable
+class MaskedTrack(Track, Protocol):
+    """A `Track` that also knows which pixels are the object's."""
+
+    @property
+    def masked(self) -> np.ndarray:
+        """`[T]` bool, which frames have a mask."""
+        ...
+
+    def mask(self, number: int) -> np.ndarray:
+        """`[H, W]` bool of frame `number`, one of those that have a mask."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Sequence:
     """A `Track` whose frames are image files.
@@ -80,6 +95,31 @@ class Sequence:
     attributes: tuple[str, ...] = ()
     category: str = ""
 
+    @property
+    def masked(self) -> np.ndarray:
+        """`[T]` bool, which frames have a mask or an outline (four corners are a rotated box, and none)."""
+        if self.masks is not None:
+            return np.array([mask is not None for mask in self.masks])
+        if self.polygons is not None:
+            return np.array([sum(map(len, outlines)) > 4 for outlines in self.polygons])
+        return np.zeros(len(self.frames), bool)
+
+    def mask(self, number: int) -> np.ndarray:
+        """`[H, W]` bool, the pixels of the object, from its mask file or its outlines.
+
+        Raises:
+          SourceError: the mask file does not decode.
+          DataError: it is not as large as the frame.
+        """
+        if self.masks is None:
+            assert self.polygons is not None  # `masked` says which frames may be asked for
+            return fill(self.polygons[number], self.size)
+        file = self.masks[number]
+        assert file is not None
+        mask = read_image(file)[..., 0] > 127
+        self._check_size(mask, file, "draw the mask on the frame as it is")
+        return mask
+
     def key(self, number: int) -> Hashable:
         return self.frames[number]
 
@@ -91,14 +131,23 @@ class Sequence:
           DataError: its size is not the one that the boxes were drawn in.
         """
         pixels = read_image(self.frames[number])
+        self._check_size(pixels, self.frames[number], "annotate the image as it is, or resize it back")
+        return pixels
+
+    def _check_size(self, pixels: np.ndarray, file: Path, do: str) -> None:
         if pixels.shape[:2] != tuple(self.size):
             got, wanted = (f"{w}x{h}" for h, w in (pixels.shape[:2], self.size))
-            raise DataError(
-                f"the image is {got} px and its annotations are for {wanted}",
-                where=str(self.frames[number]),
-                do="annotate the image as it is, or resize it back",
-            )
-        return pixels
+            raise DataError(f"the image is {got} px and its annotations are for {wanted}", str(file), do)
+
+
+def fill(outlines: Listing[Polygon], size: tuple[int, int]) -> np.ndarray:
+    """`[H, W]` bool of `size` `(height, width)` px, True inside any of the outlines."""
+    canvas = Image.new("1", (size[1], size[0]))
+    draw = ImageDraw.Draw(canvas)
+    for outline in outlines:
+        # Pillow's corners are pixels' centres, ours lie half a pixel further.
+        draw.polygon([(float(x) - 0.5, float(y) - 0.5) for x, y in outline], fill=1)
+    return np.asarray(canvas)
 
 
 AnyTrack = TypeVar("AnyTrack", bound=Track)
