@@ -113,7 +113,8 @@ def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
         if not isinstance(key, str) or not isinstance(value, torch.Tensor):
             raise WeightsError(f"entry {key!r} is not a named tensor", str(path),
                                "give the state dict of a published model")
-        tensors[key.removeprefix("module.")] = value.detach().numpy()
+        plain = value.detach().float() if value.is_floating_point() else value  # numpy has no bfloat16
+        tensors[key.removeprefix("module.")] = plain.numpy()
     return tensors
 
 
