@@ -18,11 +18,12 @@ from siamjax.cli.evaluate import evaluate
 from siamjax.cli.models import models
 from siamjax.cli.track import track
 from siamjax.cli.train import train
+from siamjax.cli.tune import tune
 from siamjax.cpu import tune_cpu
 from siamjax.errors import SiamjaxError
 
-COMMANDS = {"track": track, "train": train, "evaluate": evaluate, "convert": convert, "models": models,
-            "doctor": doctor}
+COMMANDS = {"track": track, "train": train, "evaluate": evaluate, "tune": tune, "convert": convert,
+            "models": models, "doctor": doctor}
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
