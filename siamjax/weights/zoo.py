@@ -103,7 +103,7 @@ def load(source: str | Path, *, prepare: bool = True) -> LoadedTracker:
     tracker = spec.loads(metadata["config"], where=str(path))
     if not (hasattr(tracker, "net") and hasattr(tracker, "init")):
         raise WeightsError(f"settings are of a {type(tracker).__name__}, not of a tracker", str(path),
-                           "give a file written by `siamjax convert` or `siamjax train`")
+                           "give a tracker's file; that of a backbone is a start for training (init_from)")
     check_shapes(variables, wanted_variables(tracker), where=str(path))
     if prepare:
         net, variables = prepare_net(tracker.net, variables)
