@@ -21,6 +21,11 @@ from siamjax.training.optim import OptimConfig
 class TrackerConfig(Protocol):
     """Settings of a tracker: a frozen dataclass that knows which tracker they are of."""
 
+    @property
+    def channel_order(self) -> str:
+        """Of the images that the net gets, in training as in tracking: "rgb" or "bgr"."""
+        ...
+
     def build(self, net: nn.Module) -> Tracker:
         """That tracker with `net`."""
         ...
@@ -34,7 +39,8 @@ class Experiment:
       name: of the experiment; goes into the card of the weights.
       net: linen module called with exemplars and searches.
       objective: what ties the outputs of the net to targets and a loss.
-      tracker: settings of the tracker that the weights are for, written into the weight file.
+      tracker: settings of the tracker that the weights are for, written into the weight file; the net is trained in
+        its order of channels.
       data, augment, optim: see there.
       seed: of everything random.
       batch_size: pairs in the global batch, over all devices and processes.

@@ -22,9 +22,9 @@ from siamjax.training.checkpoints import Checkpoints, write_provenance
 from siamjax.training.experiment import Experiment
 from siamjax.training.report import Report
 from siamjax.training.state import TrainState, new_state
-from siamjax.training.step import make_train_step
+from siamjax.training.step import Augment, make_train_step
 from siamjax.types import Params
-from siamjax.weights import files
+from siamjax.weights import backbones, files
 
 
 def train(experiment: Experiment, tracks: Sequence[Any], folder: Path, *, data: str,
@@ -51,7 +51,7 @@ def train(experiment: Experiment, tracks: Sequence[Any], folder: Path, *, data: 
     schedule = optim.make_schedule(experiment.optim, experiment.epochs, experiment.steps_per_epoch)
     phases = experiment.optim.phases(experiment.steps_per_epoch)
     optimisers = [optim.make_optimiser(experiment.optim, schedule, phase) for phase in phases]
-    augment = make_augment(experiment.augment)
+    augment = in_order(make_augment(experiment.augment), experiment.tracker.channel_order)
 
     checkpoints = Checkpoints(folder, keep=experiment.keep)
     resumed_at = checkpoints.latest_step()
@@ -136,8 +136,20 @@ def _first_state(experiment: Experiment, tx, augment, batch) -> TrainState:
     images = [jnp.zeros((1, *image.shape[1:]), jnp.float32) for image in (pair.exemplar, pair.search)]
     variables = jax.jit(experiment.net.init)(rngs.stream(key, "init"), *images)
     if experiment.init_from is not None:
-        variables = start_from(variables, files.load(experiment.init_from)[0], where=experiment.init_from)
+        loaded, metadata = files.load(experiment.init_from)
+        backbones.check_input(metadata, getattr(experiment.net, "backbone", None), experiment.tracker.channel_order,
+                              where=experiment.init_from)
+        variables = start_from(variables, loaded, where=experiment.init_from)
     return new_state(variables, tx, key, ema=experiment.ema > 0)
+
+
+def in_order(augment: Augment, channel_order: str) -> Augment:
+    """`augment` with its RGB crops in the order of channels that the net's tracker will give it."""
+    def reordered(key, batch):
+        pair = augment(key, batch)
+        return pair.replace(exemplar=pair.exemplar[..., ::-1], search=pair.search[..., ::-1])
+
+    return reordered if channel_order == "bgr" else augment
 
 
 def start_from(variables: Params, loaded: Params, *, where: str) -> Params:
