@@ -144,16 +144,25 @@ def check_input(metadata: Mapping[str, str], backbone: Any, channel_order: str, 
       channel_order: "rgb" or "bgr", of the images that this backbone will see.
       where: the file, for the message.
     Raises:
-      WeightsError: for another order of channels, or with ImageNet's normalisation on one side only.
+      WeightsError: for another order of channels, with ImageNet's normalisation on one side only, or if the
+        file's settings cannot be read.
     """
     if metadata["channel_order"] != channel_order:
         raise WeightsError(f"the weights are for {metadata['channel_order']} images, and the net sees {channel_order}",
                            where, f"set the tracker's channel_order to {metadata['channel_order']}")
-    config = json.loads(metadata["config"])
-    theirs = config.get("net", {}).get("backbone", config).get("normalise", False)
+    theirs = _normalises(metadata["config"], where)
     if theirs != getattr(backbone, "normalise", False):
         raise WeightsError(f"the weights are for a backbone with normalise={theirs}", where,
                            f"give the net's backbone normalise={theirs}")
+
+
+def _normalises(config: str, where: str) -> bool:
+    """Whether the backbone of a file's settings has `normalise`; read as JSON, as a net may be the user's own."""
+    try:
+        settings = json.loads(config)
+        return bool(settings.get("net", {}).get("backbone", settings).get("normalise", False))
+    except (ValueError, AttributeError) as error:
+        raise WeightsError("its settings cannot be read", where, "use a file written by siamjax") from error
 
 
 def _completed(tensors: Tensors, source: Source) -> tuple[Tensors, list[str]]:

@@ -157,6 +157,9 @@ def test_images_of_another_kind_are_refused():
     backbones.check_input(metadata, tracker.net.backbone, "bgr", where="t.safetensors")
     with pytest.raises(WeightsError, match="for bgr images"):
         backbones.check_input(metadata, tracker.net.backbone, "rgb", where="t.safetensors")
+    for broken in ("{", "[]", '{"net": 3}'):
+        with pytest.raises(WeightsError, match="cannot be read"):
+            backbones.check_input({**metadata, "config": broken}, tracker.net.backbone, "bgr", where="t.safetensors")
 
 
 # --- What the features of converted files know: pictures of one category among pictures of eight. ---
