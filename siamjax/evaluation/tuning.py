@@ -25,7 +25,7 @@ from siamjax.ops import metrics
 from siamjax.trackers import loop
 from siamjax.trackers.base import LoadedTracker
 
-CHUNK = 8  # frames of a program: short videos fill their last chunk up with blank ones
+CHUNK = 5  # frames of a program: short videos fill their last chunk up with blank ones
 LANES = 16  # settings that one program follows, by default
 
 
