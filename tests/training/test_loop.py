@@ -3,6 +3,7 @@ import shutil
 
 import chex
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -10,6 +11,7 @@ from siamjax.errors import ConfigError, OutputError, TrainingError, WeightsError
 from siamjax.settings import replace_by_path
 from siamjax.training import loop
 from siamjax.training.experiment import load_experiment
+from siamjax.types import TrainPair
 from siamjax.weights import files, zoo
 
 
@@ -167,3 +169,12 @@ def test_weights_of_another_net_are_refused(train, whole, tmp_path):
 def test_frozen_path_that_names_nothing_lists_the_parameters(train, tmp_path):
     with pytest.raises(ConfigError, match=r"'backbone/conv9'.*backbone/conv1/bias"):
         train(tmp_path, "optim.frozen=backbone/conv9")
+
+
+def test_crops_come_in_the_order_of_channels_that_the_tracker_gives():
+    def augment(key, batch):
+        return TrainPair(jnp.arange(3.0), 10 + jnp.arange(3.0), None, None, None, None, None)
+
+    rgb, bgr = (loop.in_order(augment, order)(None, None) for order in ("rgb", "bgr"))
+    assert (rgb.exemplar.tolist(), rgb.search.tolist()) == ([0, 1, 2], [10, 11, 12])
+    assert (bgr.exemplar.tolist(), bgr.search.tolist()) == ([2, 1, 0], [12, 11, 10])

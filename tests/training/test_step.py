@@ -1,3 +1,5 @@
+import dataclasses
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -40,8 +42,8 @@ def augment(key, batch):
                      jax.vmap(lambda index: rngs.stream(key, "objective", index))(batch.index))
 
 
-def setup(config=CONFIG, net=NET, **options):
-    phase = config.phases(10)[0]
+def setup(config=CONFIG, net=NET, phase=None, **options):
+    phase = phase or config.phases(10)[0]
     tx = make_optimiser(config, make_schedule(config, 2, 10), phase)
     variables = net.init(jax.random.key(1), jnp.zeros((1, 55, 55, 3)), jnp.zeros((1, 95, 95, 3)))
     step = make_train_step(net, LogisticObjective(), tx, augment, phase, **options)
@@ -156,6 +158,18 @@ def test_factor_scales_the_update():
     start = setup()[1].params["backbone"]["conv3"]["kernel"]
     one, two = kernel_after(()) - start, kernel_after((("backbone/conv3", 0.5),)) - start
     np.testing.assert_allclose(two, one / 2, rtol=1e-3, atol=1e-8)
+
+
+def test_momentum_is_forgotten_at_the_step_where_a_phase_begins():
+    """From there on it is as if the step before had left none."""
+    def after(momentum, phase):
+        config = dataclasses.replace(CONFIG, momentum=momentum)
+        return first(run(*setup(config, phase=phase), 2, 1)[0]).params
+
+    forgotten = after(0.9, Phase(first_step=1))
+    chex.assert_trees_all_equal(forgotten, after(0.0, Phase()))
+    kept = after(0.9, Phase())
+    assert (kept["backbone"]["conv3"]["kernel"] != forgotten["backbone"]["conv3"]["kernel"]).any()
 
 
 def test_norm_in_eval_mode_keeps_its_statistics():
