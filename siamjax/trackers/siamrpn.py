@@ -32,6 +32,8 @@ class SiamRPNConfig:
       penalty_k: how steeply proposals of another scale or aspect are held back.
       window_influence: weight of the cosine window against the penalised score, 0..1.
       lr: share of a sure proposal's size that is taken over, 0..1.
+      temperature: divides the logits of the scores by which proposals are ranked. Sure scores tie, and of
+        ties the window takes the nearest; a temperature above 1 keeps the better apart from the nearer.
       lost_threshold: `lost` is a score below it.
       half_pixel: centre of a box, see `ops.boxes.centre_and_size`; False as in PySOT's evaluation (SPEC 0).
       resampling: `float`, or `reference` for OpenCV's 8-bit values to the bit.
@@ -45,6 +47,7 @@ class SiamRPNConfig:
     penalty_k: float = 0.04
     window_influence: float = 0.44
     lr: float = 0.4
+    temperature: float = 1.0
     lost_threshold: float = 0.5
     half_pixel: bool = False
     resampling: crops.Resampling = "float"
@@ -62,6 +65,8 @@ class SiamRPNConfig:
                 refuse(field, "use a share between 0 and 1")
         if not self.penalty_k >= 0:
             refuse("penalty_k", "use 0 or more")
+        if not self.temperature > 0:
+            refuse("temperature", "use a positive number, 1 as published")
         if self.resampling not in ("float", "reference"):
             refuse("resampling", "use float or reference")
         if self.channel_order not in ("rgb", "bgr"):
@@ -82,6 +87,7 @@ class Settings:
     penalty_k: Any
     window_influence: Any
     lr: Any
+    temperature: Any
     lost_threshold: Any
 
 
@@ -191,11 +197,12 @@ def choose(config: SiamRPNConfig, state: State, scale: Array, window_influence: 
     """
     grid = config.anchors.grid_of(len(cls))
     score = jax.nn.softmax(cls)[:, 1]
+    rank = jax.nn.softmax(cls / state.settings.temperature)[:, 1]
     # exp of a wild delta would be infinite and the state NaN ever after; no sane one is cut.
     proposals = anchors.decode(anchors.make_anchors(config.anchors, grid), jnp.clip(loc, -MAX_DELTA, MAX_DELTA))
     penalty = postprocess.change_penalty(proposals[:, 2:], state.size * scale, state.settings.penalty_k)
     window = jnp.tile(postprocess.hann(grid).reshape(-1), config.anchors.per_cell)
-    best = jnp.argmax(penalty * score * (1 - window_influence) + window * window_influence)
+    best = jnp.argmax(penalty * rank * (1 - window_influence) + window * window_influence)
     return Proposal(offset=proposals[best, :2] / scale, size=proposals[best, 2:] / scale, score=score[best],
                     rate=penalty[best] * score[best] * state.settings.lr)
 

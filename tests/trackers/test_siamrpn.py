@@ -145,7 +145,7 @@ def test_answers_stay_in_the_frame_and_above_the_least_size():
 
 @pytest.mark.parametrize(("field", "value"), [
     ("window_influence", 1.2), ("lr", -0.1), ("penalty_k", -1.0), ("search_size", 0), ("resampling", "cubic"),
-    ("channel_order", "gbr"), ("lost_threshold", 2.0)])
+    ("channel_order", "gbr"), ("lost_threshold", 2.0), ("temperature", 0.0)])
 def test_settings_out_of_range_are_refused(field, value):
     with pytest.raises(ConfigError, match=field):
         SiamRPNConfig(**{field: value})
