@@ -1,7 +1,11 @@
 """Time of one tracking step on this machine's CPU, stage by stage, beside PyTorch with the same weights.
 
-    python scripts/benchmark.py [--models siamfc_alexnet]... [--threads 1 2] [--repeat 40]
+    python scripts/benchmark.py [--what step] [--models siamfc_alexnet siamrpn_alex]... [--threads 1 2] [--repeat 40]
                                 [--torch-baseline ../shared/tools/torch_baseline.py] [--torch-python PYTHON]
+
+    --what step       one frame of tracking: decode, crop, network, choice, and the whole step
+    --what train      one step of training at batch 8: forward, loss, backward, SGD with momentum
+    --what targets    a frame of `track_many`, a target, for several numbers of targets
 
 Every number is a median of single calls. Each side is a process of its own, held to the same number of
 threads; one call of each is made in turn, so that a busy machine slows all of them alike: trust the ratios of
@@ -25,50 +29,79 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-FRAME = 480, 640
-BOX = (270.0, 200.0, 100.0, 80.0)  # xywh, frame pixels; the baseline's target
-STAGES = ("decode", "crop", "network", "choice", "step")
-COMPARED = {"PyTorch network": "network", "PyTorch step": "step", "PyTorch bf16 step": "step"}
+from benchmark_worker import FRAME, TARGET_FRAMES, TARGETS, write_weights
+
+BASELINES = {"siamfc_alexnet": "siamfc", "siamrpn_alex": "alex", "siamrpn_mobilev2": "mobilev2",
+             "siamrpn_r50": "r50"}  # names there
 REST = 0.02  # s between calls: threads of the other side that still spin after theirs must come to rest
+WORKER = Path(__file__).with_name("benchmark_worker.py")
 BASELINE = Path(__file__).resolve().parents[2] / "shared" / "tools" / "torch_baseline.py"
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is timed.
+
+    Attributes:
+      models: by default.
+      ours: calls of our worker, a column each.
+      compared: a column for each call of the baseline: the call of ours it is compared with, and its options.
+      per_call: what each time is divided by, to be of one frame and one target.
+    """
+
+    models: tuple[str, ...]
+    ours: tuple[str, ...]
+    compared: dict[str, tuple[str, tuple[str, ...]]]
+    per_call: Callable[[str], int] = lambda name: 1
+
+
+PLANS = {
+    "step": Plan(tuple(BASELINES), ("decode", "crop", "network", "choice", "step"), {
+        "PyTorch network": ("network", ("--what", "search")),
+        "PyTorch step": ("step", ("--what", "step")),
+        "PyTorch bf16 step": ("step", ("--what", "step", "--bf16"))}),
+    "train": Plan(("siamfc_alexnet", "siamrpn_alex", "siamrpn_mobilev2"), ("step",), {
+        "PyTorch": ("step", ("--what", "train"))}),
+    "targets": Plan(("siamfc_alexnet", "siamrpn_alex"), tuple(map(str, TARGETS)), {},
+                    lambda name: int(name) * TARGET_FRAMES),
+}
 
 
 def main() -> None:
     arguments = parse()
-    if arguments.worker:
-        return worker(arguments.models[0], Path(arguments.worker))
-    rows = [measure(arguments, model, threads) for model in arguments.models for threads in arguments.threads]
+    plan = PLANS[arguments.what]
+    rows = [measure(arguments, plan, model, threads)
+            for model in arguments.models or plan.models for threads in arguments.threads]
     print(describe_machine())
-    print(table(rows))
+    print(table(plan, rows))
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
+    parser.add_argument("--what", default="step", choices=list(PLANS))
+    parser.add_argument("--models", nargs="+", choices=list(BASELINES))
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--repeat", type=int, default=40)
     parser.add_argument("--torch-baseline", type=Path, default=BASELINE if BASELINE.is_file() else None)
     parser.add_argument("--torch-python", default=sys.executable, help="a Python that has PyTorch")
-    parser.add_argument("--worker", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-# ---------------------------------------------------------------- driver
-
-def measure(arguments: argparse.Namespace, model: str, threads: int) -> dict:
-    """Milliseconds by name of `model` with that many threads: our stages, and PyTorch's calls."""
+def measure(arguments: argparse.Namespace, plan: Plan, model: str, threads: int) -> dict:
+    """Milliseconds by name of `model` with that many threads: our calls, and PyTorch's."""
     with tempfile.TemporaryDirectory() as folder:
-        weights = Path(folder) / "weights.safetensors"
-        write_weights(model, weights)
-        ours = Peer([sys.executable, __file__, "--worker", str(weights), "--models", model], threads)
-        calls: dict[str, Callable[[], float]] = {stage: lambda s=stage: ours.call(s) for stage in STAGES}
+        weights = str(Path(folder) / "weights.safetensors")
+        write_weights(model, Path(weights))
+        ours = Peer([sys.executable, str(WORKER), arguments.what, model, weights], threads)
+        calls: dict[str, Callable[[], float]] = {
+            name: lambda name=name: ours.call(name) / plan.per_call(name) for name in plan.ours}
         peers = [ours]
-        for name, options in torch_calls(arguments, model).items():
-            command = [arguments.torch_python, str(arguments.torch_baseline), *options, "--lockstep",
-                       "--threads", str(threads), "--weights", str(weights)]
-            peers.append(Peer(command, threads))
-            calls[name] = peers[-1].call
         try:
+            for name, (_, options) in (plan.compared if has_torch(arguments) else {}).items():
+                command = [arguments.torch_python, str(arguments.torch_baseline), "--model", BASELINES[model], *options,
+                           "--lockstep", "--threads", str(threads), "--weights", weights, "--warmup", "2"]
+                peers.append(Peer(command, threads))
+                calls[name] = peers[-1].call
             times: dict[str, list[float]] = {name: [] for name in calls}
             for _ in range(arguments.repeat):
                 for name, call in calls.items():
@@ -80,16 +113,14 @@ def measure(arguments: argparse.Namespace, model: str, threads: int) -> dict:
     return {"model": model, "threads": threads, **{n: statistics.median(t) for n, t in times.items()}}
 
 
-def torch_calls(arguments: argparse.Namespace, model: str) -> dict[str, list[str]]:
-    """Arguments of the baseline by the name of the column they fill."""
+def has_torch(arguments: argparse.Namespace) -> bool:
     if arguments.torch_baseline is None:
-        return {}
+        return False
     check = [arguments.torch_python, "-c", "import torch, safetensors"]
     if subprocess.run(check, capture_output=True, check=False).returncode:
         print("no PyTorch here: only our own times", file=sys.stderr)
-        return {}
-    search, step = (["--model", MODELS[model].baseline, "--what", what] for what in ("search", "step"))
-    return dict(zip(COMPARED, (search, step, [*step, "--bf16"])))
+        return False
+    return True
 
 
 class Peer:
@@ -130,135 +161,17 @@ def describe_machine() -> str:
             f"frame {FRAME[0]}x{FRAME[1]}, float32, medians in ms; load while measuring {load}.\n")
 
 
-def table(rows: list[dict]) -> str:
-    """Markdown: our stages, then each of PyTorch's calls with ours as a multiple of it."""
-    others = {name: stage for name, stage in COMPARED.items() if name in rows[0]}
-    heads = ["model", "threads", *STAGES, *(head for name in others for head in (name, "ratio"))]
+def table(plan: Plan, rows: list[dict]) -> str:
+    """Markdown: our calls, then each of PyTorch's with ours as a multiple of it."""
+    others = {name: ours for name, (ours, _) in plan.compared.items() if name in rows[0]}
+    heads = ["model", "threads", *plan.ours, *(head for name in others for head in (name, "ratio"))]
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for row in rows:
-        cells = [row[stage] for stage in STAGES]
-        cells += [cell for name, stage in others.items() for cell in (row[name], row[stage] / row[name])]
+        cells = [row[name] for name in plan.ours]
+        cells += [cell for name, ours in others.items() for cell in (row[name], row[ours] / row[name])]
         lines.append(f"| {row['model']} | {row['threads']} | " + " | ".join(f"{c:.2f}" for c in cells) + " |")
     return "\n".join(lines)
 
-
-# ---------------------------------------------------------------- our side
-
-def worker(model: str, weights: Path) -> None:
-    """Answers each line read, the name of a stage, with the milliseconds of one call of it."""
-    import siamjax
-
-    siamjax.tune_cpu()
-    calls = stages(model, weights)
-    for call in calls.values():
-        for _ in range(3):
-            call()
-    print("ready", flush=True)
-    for line in sys.stdin:
-        call, start = calls[line.strip()], time.perf_counter()
-        call()
-        print(f"{(time.perf_counter() - start) * 1e3:.4f}", flush=True)
-
-
-def write_weights(model: str, path: Path) -> None:
-    """Random weights under the published names, which both sides read."""
-    import numpy as np
-    from flax import traverse_util
-    from safetensors import numpy as safetensors_numpy
-
-    from siamjax.weights import zoo
-
-    entry = zoo.ZOO[model]
-    wanted = traverse_util.flatten_dict(zoo.wanted_variables(entry.tracker), sep="/")
-    rng = np.random.default_rng(0)
-
-    def random(shape):
-        if len(shape) != 4:
-            return rng.uniform(0.8, 1.2, shape)
-        return (rng.standard_normal(shape) / np.sqrt(np.prod(shape[:3]))).transpose(3, 2, 0, 1)
-
-    tensors = {theirs: np.ascontiguousarray(random(wanted[ours].shape), np.float32)
-               for theirs, ours in entry.names or ()}
-    safetensors_numpy.save_file(tensors, path)
-
-
-def stages(model: str, weights: Path) -> dict[str, Callable[[], object]]:
-    """What is timed: the whole step as users run it, and each of its stages compiled by itself."""
-    import jax
-    import numpy as np
-    from PIL import Image
-    from safetensors import numpy as safetensors_numpy
-
-    from siamjax.data.images import read_image
-    from siamjax.trackers.base import as_frame
-    from siamjax.weights import convert, zoo
-    from siamjax.weights.prepare import prepare
-
-    entry = zoo.ZOO[model]
-    tensors = safetensors_numpy.load_file(weights)
-    assert entry.names is not None
-    plain = convert.convert(tensors, entry.names, zoo.wanted_variables(entry.tracker), where=str(weights))
-    net, variables = prepare(entry.tracker.net, plain)
-    tracker, params = dataclasses.replace(entry.tracker, net=net), jax.device_put(variables)
-
-    photo = Path(weights).with_suffix(".jpg")
-    noise = np.random.default_rng(0).uniform(0, 255, (FRAME[0] // 8, FRAME[1] // 8, 3)).astype(np.uint8)
-    Image.fromarray(noise).resize((FRAME[1], FRAME[0]), Image.Resampling.BICUBIC).save(photo, quality=90)
-    pixels = read_image(photo)
-    state = jax.jit(type(tracker).init, static_argnums=0)(tracker, params, pixels, BOX)
-    step = jax.jit(type(tracker).step, static_argnums=0)
-    crop, network, choice = MODELS[model].parts(tracker)
-    crop, network, choice = (jax.jit(function) for function in (crop, network, choice))
-    crops = crop(state, as_frame(pixels))
-    outputs = network(params, state, crops)
-    return {
-        "decode": lambda: read_image(photo),
-        "crop": lambda: jax.block_until_ready(crop(state, as_frame(pixels))),
-        "network": lambda: jax.block_until_ready(network(params, state, crops)),
-        "choice": lambda: jax.device_get(choice(state, outputs)),
-        "step": lambda: jax.device_get(step(tracker, params, state, pixels)[1]),
-    }
-
-
-def siamfc_parts(tracker):
-    """Crop, network and choice (up-sampling and localisation) of a SiamFC tracker."""
-    import jax
-    import jax.numpy as jnp
-
-    from siamjax.ops import crops, resize
-    from siamjax.trackers.siamfc import locate
-
-    config, net = tracker.config, tracker.net
-
-    def crop(state, frame):
-        sides = state.x_side * jnp.array(tracker.factors, jnp.float32)
-        return jax.vmap(lambda side: crops.crop(frame, state.centre, side, config.search_size, state.mean,
-                                                rule="siamfc", resampling=config.resampling))(sides)
-
-    def network(params, state, images):
-        x = net.apply(params, images, method="embed")
-        return net.apply(params, state.z[None], x, method="correlate")
-
-    def choice(state, raw):
-        return locate(config, state, resize.cubic(raw, raw.shape[-1] * config.upsampling))
-
-    return crop, network, choice
-
-
-@dataclasses.dataclass(frozen=True)
-class Model:
-    """A row of the table.
-
-    Attributes:
-      baseline: name of the same system in the PyTorch baseline.
-      parts: `tracker -> (crop(state, frame), network(params, state, crops), choice(state, outputs))`.
-    """
-
-    baseline: str
-    parts: Callable
-
-
-MODELS = {"siamfc_alexnet": Model("siamfc", siamfc_parts)}
 
 if __name__ == "__main__":
     main()

@@ -1,0 +1,224 @@
+"""Our side of `benchmark.py`: makes one call for each line read, the name of a call, and answers with its time.
+
+    python scripts/benchmark_worker.py WHAT MODEL WEIGHTS
+
+`WHAT` is `step` (decode, crop, network, choice, step), `train` (step) or `targets` (the counts of `TARGETS`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import traverse_util
+from PIL import Image
+from safetensors import numpy as safetensors_numpy
+
+import siamjax
+from siamjax.data.images import read_image
+from siamjax.ops import crops, frames, resize
+from siamjax.trackers import loop, siamfc, siamrpn
+from siamjax.trackers.base import as_frame
+from siamjax.training import replicas
+from siamjax.training.freezing import Phase
+from siamjax.training.objectives import LogisticObjective
+from siamjax.training.optim import OptimConfig, make_optimiser, make_schedule
+from siamjax.training.rpn_objective import RPNObjective
+from siamjax.training.state import new_state
+from siamjax.training.step import make_train_step
+from siamjax.types import PairBatch, TrainPair
+from siamjax.weights import convert, zoo
+from siamjax.weights.prepare import prepare
+
+FRAME = 480, 640
+BOX = (270.0, 200.0, 100.0, 80.0)  # xywh, frame pixels; the baseline's target
+TARGETS = (1, 4, 16, 32)
+TARGET_FRAMES = 2  # a call
+BATCH, EXEMPLAR, SEARCH = 8, 127, 255  # of training, as in the baseline
+WARM_UP = {"step": 3, "train": 2, "targets": 1}  # calls
+Calls = dict[str, Callable[[], object]]
+
+
+def main(what: str, model: str, weights: str) -> None:
+    siamjax.tune_cpu()
+    calls: Calls = {"step": step_calls, "train": train_calls, "targets": target_calls}[what](model, Path(weights))
+    for call in calls.values():
+        for _ in range(WARM_UP[what]):
+            call()
+    print("ready", flush=True)
+    for line in sys.stdin:
+        call, start = calls[line.strip()], time.perf_counter()
+        call()
+        print(f"{(time.perf_counter() - start) * 1e3:.4f}", flush=True)
+
+
+# ---------------------------------------------------------------- weights
+
+def write_weights(model: str, path: Path) -> None:
+    """Random weights under the published names, the first spelling of each, which both sides read."""
+    entry = zoo.ZOO[model]
+    wanted = traverse_util.flatten_dict(zoo.wanted_variables(entry.tracker), sep="/")
+    rng = np.random.default_rng(0)
+
+    def random(theirs, shape):
+        if len(shape) != 4:
+            return rng.uniform(0.8, 1.2, shape)
+        # What sees pixels, 0 to 255, gives numbers near 1, and boxes are near their anchors.
+        scale = 1 / 64 if shape[2] == 3 else 0.01 if theirs.endswith("head.3.weight") else 1.0
+        return (scale / np.sqrt(np.prod(shape[:3])) * rng.standard_normal(shape)).transpose(3, 2, 0, 1)
+
+    spelling = {}
+    for theirs, ours in entry.names or ():
+        spelling.setdefault(ours, theirs)
+    tensors = {theirs: np.ascontiguousarray(random(theirs, wanted[ours].shape), np.float32)
+               for ours, theirs in spelling.items()}
+    safetensors_numpy.save_file(tensors, path)
+
+
+def load(model: str, weights: Path, *, prepared: bool = True) -> tuple[Any, Any]:
+    """The tracker and its parameters on the device."""
+    entry = zoo.ZOO[model]
+    assert entry.names is not None
+    variables = convert.convert(safetensors_numpy.load_file(weights), entry.names,
+                                zoo.wanted_variables(entry.tracker), where=str(weights))
+    net = entry.tracker.net
+    if prepared:
+        net, variables = prepare(net, variables)
+    return dataclasses.replace(entry.tracker, net=net), jax.device_put(variables)
+
+
+# ---------------------------------------------------------------- one frame
+
+def step_calls(model: str, weights: Path) -> Calls:
+    """The whole step as users run it, and each of its stages compiled by itself."""
+    tracker, params = load(model, weights)
+    photo = weights.with_suffix(".jpg")
+    picture().save(photo, quality=90)
+    pixels = read_image(photo)
+    state = jax.jit(type(tracker).init, static_argnums=0)(tracker, params, pixels, BOX)
+    step = jax.jit(type(tracker).step, static_argnums=0)
+    parts = siamfc_parts if isinstance(tracker, siamfc.SiamFCTracker) else siamrpn_parts
+    crop, network, choice = (jax.jit(function) for function in parts(tracker))
+    crops = crop(state, as_frame(pixels))
+    outputs = network(params, state, crops)
+    return {
+        "decode": lambda: read_image(photo),
+        "crop": lambda: jax.block_until_ready(crop(state, as_frame(pixels))),
+        "network": lambda: jax.block_until_ready(network(params, state, crops)),
+        "choice": lambda: jax.device_get(choice(state, outputs)),
+        "step": lambda: jax.device_get(step(tracker, params, state, pixels)[1]),
+    }
+
+
+def picture() -> Image.Image:
+    """Smooth noise of the size of `FRAME`."""
+    noise = np.random.default_rng(0).uniform(0, 255, (FRAME[0] // 8, FRAME[1] // 8, 3)).astype(np.uint8)
+    return Image.fromarray(noise).resize((FRAME[1], FRAME[0]), Image.Resampling.BICUBIC)
+
+
+def siamfc_parts(tracker):
+    """Crop, network and choice (up-sampling and localisation) of a SiamFC tracker."""
+    config, net = tracker.config, tracker.net
+
+    def crop(state, frame):
+        sides = state.x_side * jnp.array(tracker.factors, jnp.float32)
+        return jax.vmap(lambda side: crops.crop(frame, state.centre, side, config.search_size, state.mean,
+                                                rule="siamfc", resampling=config.resampling))(sides)
+
+    def network(params, state, images):
+        x = net.apply(params, images, method="embed")
+        return net.apply(params, state.z[None], x, method="correlate")
+
+    def choice(state, raw):
+        return siamfc.locate(config, state, resize.cubic(raw, raw.shape[-1] * config.upsampling))
+
+    return crop, network, choice
+
+
+def siamrpn_parts(tracker):
+    """Crop, network and choice (decoding, penalty and window) of a SiamRPN tracker."""
+    config, net = tracker.config, tracker.net
+
+    def side(state):
+        return crops.context_side(state.size[0], state.size[1], config.context)
+
+    def crop(state, frame):
+        wide = side(state) * (config.search_size / config.exemplar_size)
+        return siamrpn.cut(config, state, frame, wide, config.search_size)[None]
+
+    def network(params, state, image):
+        return net.apply(params, jax.tree.map(lambda kernel: kernel[None], state.kernels), image, method="detect")
+
+    def choice(state, proposals):
+        cls, loc = (maps[0] for maps in proposals)
+        best = siamrpn.choose(config, state, config.exemplar_size / side(state), state.settings.window_influence,
+                              cls, loc)
+        return siamrpn.follow(state, best)
+
+    return crop, network, choice
+
+
+# ---------------------------------------------------------------- many targets, training
+
+def target_calls(model: str, weights: Path) -> Calls:
+    """`TARGET_FRAMES` frames of `track_many`'s compiled step for each number of targets."""
+    tracker, params = load(model, weights)
+    frame = frames.pad(np.asarray(picture()))
+    chunk = jax.tree.map(lambda leaf: np.stack([leaf] * TARGET_FRAMES), frame)
+
+    def call(count):
+        shifts = np.random.default_rng(count).uniform(-100, 100, (count, 2))
+        boxes = np.concatenate([np.array(BOX[:2]) + shifts, np.tile(BOX[2:], (count, 1))], 1).astype(np.float32)
+        states = loop.start(tracker, params, frame, boxes, shared=True)
+        return lambda: jax.device_get(loop.advance(tracker, params, states, chunk, shared=True)[1])
+
+    return {str(count): call(count) for count in TARGETS}
+
+
+def train_calls(model: str, weights: Path) -> Calls:
+    """One step of training, crops at hand: targets, forward, loss, backward, SGD with momentum."""
+    tracker, variables = load(model, weights, prepared=False)
+    objective = LogisticObjective() if isinstance(tracker, siamfc.SiamFCTracker) else RPNObjective()
+    config = OptimConfig(peak_lr=1e-4, final_lr=1e-5, weight_decay=1e-4)
+    phase = Phase()
+    tx = make_optimiser(config, make_schedule(config, 1, 1), phase)
+    step = replicas.replicated(make_train_step(tracker.net, objective, tx, crops_at_hand, phase))
+    state = replicas.replicate(new_state(variables, tx, jax.random.key(0), ema=False))
+    rng = np.random.default_rng(0)
+
+    def images(size):
+        return rng.integers(0, 256, (BATCH, size, size, 3), np.uint8)
+
+    def box(size):
+        return np.tile(np.array([size / 2 - 40, size / 2 - 30, 80, 60], np.float32), (BATCH, 1))
+
+    batch = replicas.shard_batch(
+        PairBatch(exemplar=images(EXEMPLAR), search=images(SEARCH), exemplar_box=box(EXEMPLAR),
+                  search_box=box(SEARCH), similar=np.ones(BATCH, bool), index=np.arange(BATCH, dtype=np.int32)),
+        jax.local_device_count())
+
+    def call():
+        nonlocal state
+        state, metrics = step(state, batch)
+        return jax.device_get(metrics)
+
+    return {"step": call}
+
+
+def crops_at_hand(key: jax.Array, batch: PairBatch) -> TrainPair:
+    """The pictures of a batch as they are, in place of augmentation."""
+    keys = jax.vmap(lambda index: jax.random.fold_in(key, index))(batch.index)
+    exemplar, search = (jnp.asarray(image, jnp.float32) for image in (batch.exemplar, batch.search))
+    return TrainPair(exemplar=exemplar, search=search, exemplar_box=batch.exemplar_box,
+                     search_box=batch.search_box, similar=batch.similar, index=batch.index, key=keys)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
