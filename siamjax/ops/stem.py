@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from siamjax.ops.lanes import as_batch
 from siamjax.ops.shifted import taps
 from siamjax.types import Array
 
@@ -18,6 +19,7 @@ STRIDE = 2
 BAND_ROWS = 4  # output rows a band
 
 
+@as_batch
 def convolve(x: Array, kernel: Array, *, padding: int = 0,
              precision: lax.Precision = lax.Precision.HIGHEST) -> Array:
     """Stride-2 convolution of `x` `[B, H, W, C]` with `[k, k, C, O]`; returns `[B, H', W', O]`."""

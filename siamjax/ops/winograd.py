@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from siamjax.ops.lanes import as_batch
 from siamjax.types import Array
 
 Kernel = TypeVar("Kernel", jax.Array, np.ndarray)
@@ -60,6 +61,7 @@ def transform_kernel(kernel: Kernel) -> Kernel:
     return out.reshape(-1, channels, features)
 
 
+@as_batch
 def convolve(x: Array, transformed: Array, *, padding: int = 0, dilation: int = 1,
              precision: lax.Precision = lax.Precision.HIGHEST) -> Array:
     """Stride-1 convolution of `x` `[B, H, W, C]` with a transformed kernel `[n * n, C, O]`.

@@ -119,6 +119,23 @@ def test_a_cpu_compiles_only_the_fast_form_and_others_only_the_plain_one():
         assert "stablehlo.dot_general" not in gpu
 
 
+@pytest.mark.parametrize("name", ["winograd 5x5", "stem"])
+def test_lanes_of_a_vmap_join_the_batch(name):
+    shape, size, options = ((24, 24, 48), 5, {}) if name == "winograd 5x5" else ((47, 47, 3), 11, {"stride": 2})
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((32, 1, *shape)).astype(np.float32)
+    kernel = rng.standard_normal((size, size, shape[2], 32)).astype(np.float32)
+    fast = functools.partial(conv.conv2d, lowering="fast", **options)
+    lanes = jax.jit(jax.vmap(fast, in_axes=(0, None))).lower(x, kernel).compile()
+    batch = jax.jit(fast).lower(x[:, 0], kernel).compile()
+    y = lanes(x, kernel)
+    np.testing.assert_allclose(y[:, 0], batch(x[:, 0], kernel), rtol=1e-5, atol=1e-4)
+    temporaries = [program.memory_analysis().temp_size_in_bytes for program in (lanes, batch)]
+    assert temporaries[0] <= 1.1 * temporaries[1]
+    each = jax.vmap(fast)(x[:2], np.stack([kernel, 2 * kernel]))  # a kernel a lane
+    np.testing.assert_allclose(each, np.stack([y[0], 2 * y[1]]), rtol=1e-5, atol=1e-3)
+
+
 def test_auto_works_under_vmap_and_grad():
     x, kernel, _ = example("winograd 3x3 odd")
     each = jax.vmap(lambda x: conv.conv2d(x[None], kernel)[0])(x)
