@@ -15,6 +15,7 @@ import dataclasses
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import tyro
 from flax import traverse_util
@@ -27,7 +28,9 @@ from siamjax.ops import metrics
 from siamjax.settings import replace_by_path
 from siamjax.trackers.base import LoadedTracker
 from siamjax.trackers.loop import track_frames
+from siamjax.trackers.siamfc import SiamFCConfig
 from siamjax.weights import files, zoo
+from siamjax.weights.prepare import prepare
 
 SCALE = 0.1  # of the peak inside the sigmoid while it is measured: no peak saturates float32
 FOREIGN = 6  # frames of another video a target is sought in, for peaks where there is no target
@@ -56,7 +59,7 @@ def choose(weights: tyro.conf.Positional[tuple[str, ...]], /, data: Path,
 
 
 def ship(weights: tyro.conf.Positional[str], /, data: Path, output: Path, licence: str, card: str,
-         settings: str = "") -> None:
+         settings: str = "", response: float = 1.0) -> None:
     """Fits the score on the validation videos and writes the weights in half precision.
 
     Args:
@@ -66,16 +69,17 @@ def ship(weights: tyro.conf.Positional[str], /, data: Path, output: Path, licenc
       licence: for the metadata.
       card: source, data, steps, seed, command, scores: what a user should know.
       settings: KEY=VALUE[,KEY=VALUE] of the tracker.
+      response: factor on the gains of a `SimilarityRPN`, whose head fits the few videos it was trained on better
+        than others: its trunk's response deserves more weight than training gives it.
     """
-    path, _ = zoo.locate(weights)
-    _, metadata = files.load(path)
+    _, metadata = files.load(zoo.locate(weights)[0])
     loaded = with_settings(zoo.load(weights, prepare=False), settings)
-    scale, offset, threshold = calibrate(with_settings(zoo.load(weights), settings), validation_videos(data))
-    print(f"score = sigmoid({scale:.4f} * peak {offset:+.4f}), lost below {threshold:.2f}")
-    config = dataclasses.replace(loaded.tracker.config, score_scale=round(scale, 4), score_offset=round(offset, 4),
-                                 lost_threshold=threshold)
-    tracker = dataclasses.replace(loaded.tracker, config=config)
-    zoo.save(output, tracker, loaded.params, card=card, licence=licence, dtype="float16",
+    if response != 1:
+        loaded.params["params"]["head"]["gain"] *= response
+    scale, offset, threshold = calibrate(loaded, validation_videos(data))
+    print(f"score = sigmoid({scale:.4f} * logit {offset:+.4f}), lost below {threshold:.2f}")
+    shipped = with_sigmoid(loaded, round(scale, 4), round(offset, 4), threshold)
+    zoo.save(output, shipped.tracker, shipped.params, card=card, licence=licence, dtype="float16",
              source_sha256=metadata["source_sha256"])
     print(f"wrote {output}: {output.stat().st_size / 1e6:.2f} MB")
 
@@ -118,14 +122,37 @@ def with_settings(loaded: LoadedTracker, text: str) -> LoadedTracker:
     return dataclasses.replace(loaded, tracker=dataclasses.replace(loaded.tracker, config=config))
 
 
-def calibrate(loaded: LoadedTracker, videos: list[Sequence]) -> tuple[float, float, float]:
-    """`a`, `b` of `sigmoid(a * peak + b)`, and the threshold of `lost`, from frames where the answer is known.
+def with_sigmoid(loaded: LoadedTracker, scale: float, offset: float, threshold: float) -> LoadedTracker:
+    """The plain tracker with `score = sigmoid(scale * logit + offset)`, ranking its proposals as before.
 
-    The target counts as there where the box overlaps the true one by at least a half, as away where they are
-    apart, where it is absent, and in frames of another video. Both sides weigh the same.
+    SiamFC has these as settings. Of an RPN net the logits themselves are scaled, and the temperature with them.
     """
-    config = dataclasses.replace(loaded.tracker.config, score_scale=SCALE, score_offset=0.0)
-    measuring = dataclasses.replace(loaded, tracker=dataclasses.replace(loaded.tracker, config=config))
+    config, params = loaded.tracker.config, loaded.params
+    if isinstance(config, SiamFCConfig):
+        config = dataclasses.replace(config, score_scale=scale, score_offset=offset, lost_threshold=threshold)
+    else:
+        config = dataclasses.replace(config, temperature=round(config.temperature * scale, 3), lost_threshold=threshold)
+        head = params["params"]["head"]
+        cls = head["rpn"]["cls"]
+        bias = cls["out"]["bias"] * scale
+        bias = bias.at[bias.size // 2:].add(offset)  # of the foreground
+        out = {"kernel": cls["out"]["kernel"] * scale, "bias": bias}
+        head = {**head, "gain": head["gain"] * scale, "rpn": {**head["rpn"], "cls": {**cls, "out": out}}}
+        params = {**params, "params": {**params["params"], "head": head}}
+    return dataclasses.replace(loaded, tracker=dataclasses.replace(loaded.tracker, config=config), params=params)
+
+
+def calibrate(loaded: LoadedTracker, videos: list[Sequence]) -> tuple[float, float, float]:
+    """`a`, `b` of `sigmoid(a * logit + b)`, and the threshold of `lost`, from frames where the answer is known.
+
+    The logit is SiamFC's raw peak, or the difference of the two logits of an RPN net's proposal. The target counts
+    as there where the box overlaps the true one by at least a half, as away where they are apart, where it is
+    absent, and in frames of another video. Both sides weigh the same.
+    """
+    measuring = with_sigmoid(loaded, SCALE, 0.0, 0.0)
+    net, params = prepare(measuring.tracker.net, measuring.params)
+    measuring = dataclasses.replace(measuring, tracker=dataclasses.replace(measuring.tracker, net=net),
+                                    params=jax.device_put(params))
     peaks, there = [], []
     for video, other in zip(videos, videos[1:] + videos[:1]):
         result = follow(measuring, video)[0]

@@ -198,4 +198,4 @@ class SimilarityRPN(nn.Module):
         mean, deviation = (moment(response, axis=(1, 2), keepdims=True) for moment in (jnp.mean, jnp.std))
         similarity = self.gain[0] * response + self.gain[1] * (response - mean) / (deviation + 1e-6)
         foreground = jnp.arange(cls.shape[-1]) >= self.rpn.num_anchors
-        return cls + similarity[..., None] * foreground, loc
+        return cls + similarity[..., None] * foreground[None, None, None], loc

@@ -13,7 +13,7 @@ from jax import lax
 from siamjax.errors import ConfigError
 from siamjax.ops import boxes
 from siamjax.trackers import siamrpn
-from siamjax.trackers.base import Output, as_frame, hold
+from siamjax.trackers.base import LoadedTracker, Output, as_frame, hold
 from siamjax.types import ArrayLike, Frame, Params
 
 
@@ -112,3 +112,26 @@ class LongTermTracker:
         shown = siamrpn.clip(state, frame)
         return state, Output(box=boxes.join(shown.centre, shown.size, half_pixel=config.half_pixel),
                              score=state.score, lost=state.lost, valid=frame.valid)
+
+
+def long_term(loaded: LoadedTracker, *, confidence_low: float | None = None, confidence_high: float = 0.5,
+              lost_search_size: int = 831) -> LoadedTracker:
+    """The weights and settings of a short-term RPN tracker in a long-term one.
+
+    Args:
+      loaded: a tracker of kind `SiamRPNTracker`.
+      confidence_low: score that loses the target; by default the tracker's `lost_threshold`.
+      confidence_high: score that finds it again. Scores differ between weights: PySOT's own long-term net says
+        0.8 and 0.998, calibrated ones are to be read as probabilities.
+      lost_search_size: crop side while it is lost, pixels.
+    Raises:
+      ConfigError: not an RPN tracker, or settings that contradict each other.
+    """
+    config = loaded.tracker.config
+    if not isinstance(config, siamrpn.SiamRPNConfig):
+        raise ConfigError(f"{loaded.name} has no region proposals", "long_term", "give a tracker of SiamRPN's kind")
+    low = config.lost_threshold if confidence_low is None else confidence_low
+    fields = {field.name: getattr(config, field.name) for field in dataclasses.fields(siamrpn.SiamRPNConfig)}
+    long = LongTermConfig(**fields, lost_search_size=lost_search_size, confidence_low=low,
+                          confidence_high=max(low, confidence_high))
+    return dataclasses.replace(loaded, tracker=long.build(loaded.tracker.net))

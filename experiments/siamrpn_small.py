@@ -1,0 +1,36 @@
+"""SiamRPN on the trunk of the package's SiamFC: a small tracker from a small set of pictures.
+
+    siamjax train experiments/siamrpn_small.py --data DIR --output runs/small
+
+The trunk stays as it is (it was trained on far more videos than are at hand); the head learns boxes and, with the
+trunk's own response beside it, the class.
+"""
+
+from siamjax.data.augment import AugmentConfig, Jitter
+from siamjax.data.config import DataConfig, wide
+from siamjax.nets.alexnet import AlexNet
+from siamjax.nets.rpn_heads import DepthwiseRPN, SimilarityRPN
+from siamjax.nets.siamrpn import SiamRPN
+from siamjax.trackers.siamrpn import SiamRPNConfig
+from siamjax.training.experiment import Experiment
+from siamjax.training.optim import OptimConfig
+from siamjax.training.rpn_objective import RPNObjective
+
+augment = AugmentConfig(
+    search_size=255,
+    exemplar=Jitter(shift=4, stretch=0.08, per_axis=True, colour=1, contrast=0.2, brightness=20),
+    search=Jitter(shift=64, stretch=0.4, per_axis=True, colour=1, contrast=0.2, brightness=20, blur=0.2),
+    grey=0.2, flip=0.5)
+
+config = Experiment(
+    name="siamrpn_small", seed=7, batch_size=16, epochs=20, steps_per_epoch=250,
+    net=SiamRPN(AlexNet(), SimilarityRPN(DepthwiseRPN(hidden=128))),
+    objective=RPNObjective(loc_weight=2.0),
+    tracker=SiamRPNConfig(search_size=287, penalty_k=0.16, window_influence=0.4, lr=0.3, half_pixel=True,
+                          channel_order="rgb"),
+    data=wide(DataConfig(patch_size=511, max_gap=100, image_share=0.4, negative=0.2, hard_negative=0.6, paste=0.3,
+                         distractors=0.3, synthetic_share=0.1)),
+    augment=augment,
+    optim=OptimConfig(peak_lr=1e-2, final_lr=5e-4, weight_decay=1e-4, clip_norm=10.0, warmup_steps=250,
+                      frozen=("backbone",)),
+    init_from="trunk.safetensors", ema=0.998, checkpoint_every=250, log_every=25)
