@@ -10,7 +10,8 @@ import sys
 _SETTINGS = {
     -8: 1,          # M_ARENA_MAX: one arena, so that threads reuse each other's memory
     -3: 2**30,      # M_MMAP_THRESHOLD: temporaries come from the heap, not from maps of their own
-    -1: 2**31 - 1,  # M_TRIM_THRESHOLD: freed memory stays with the process
+    -1: -1,         # M_TRIM_THRESHOLD: freed memory stays with the process, however much it is
+    -4: 0,          # M_MMAP_MAX: nor do a training's temporaries, several GiB, come from maps of their own
     -2: 2**28,      # M_TOP_PAD: the heap grows in large steps
 }
 
