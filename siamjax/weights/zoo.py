@@ -18,7 +18,7 @@ from siamjax.nets.layers import Norm
 from siamjax.nets.mobilenet import MobileNetV2
 from siamjax.nets.necks import Adjust
 from siamjax.nets.resnet import ResNet
-from siamjax.nets.rpn_heads import DepthwiseRPN, MultiRPN, UpChannelRPN
+from siamjax.nets.rpn_heads import DepthwiseRPN, MultiRPN, SimilarityRPN, UpChannelRPN
 from siamjax.nets.siamfc import SiamFC
 from siamjax.nets.siamrpn import SiamRPN
 from siamjax.trackers.base import LoadedTracker
@@ -83,15 +83,22 @@ ZOO: dict[str, Entry] = {
         "SiamRPN++ on ResNet-50, long-term, PySOT's siamrpn_r50_l234_dwxcorr_lt", names=names.siamrpn_r50()),
     "siamfc": Entry(SiamFCTracker(SiamFC(AlexNet(), logit_bias=True)), "SiamFC trained further by this project",
                     weights="siamfc.safetensors"),
+    "siamrpn_small": Entry(
+        SiamRPNTracker(SiamRPN(AlexNet(), SimilarityRPN(DepthwiseRPN(hidden=128))),
+                       SiamRPNConfig(search_size=287, half_pixel=True, channel_order="rgb")),
+        "SiamRPN on the trunk of siamfc, whose response its class hears; trained by this project",
+        weights="siamrpn_small.safetensors"),
 }
 DEFAULT = "siamfc"
 
 
-def load(source: str | Path, *, prepare: bool = True) -> LoadedTracker:
+def load(source: str | Path, *, prepare: bool = True, tracker: Any = None) -> LoadedTracker:
     """A tracker with its weights.
 
     Args:
       source: a zoo name with weights in the package, a `.safetensors` file, or the folder of a training.
+      tracker: net and settings, for weights of a net of your own: a file names classes of this package only.
+        By default those of the file.
       prepare: bring the parameters into this platform's fastest form (DESIGN 7); False keeps them plain, for
         training further or inspection.
     Raises:
@@ -100,7 +107,7 @@ def load(source: str | Path, *, prepare: bool = True) -> LoadedTracker:
     """
     path, name = locate(source)
     variables, metadata = files.load(path)
-    tracker = spec.loads(metadata["config"], where=str(path))
+    tracker = spec.loads(metadata["config"], where=str(path)) if tracker is None else tracker
     if not (hasattr(tracker, "net") and hasattr(tracker, "init")):
         raise WeightsError(f"settings are of a {type(tracker).__name__}, not of a tracker", str(path),
                            "give a tracker's file; that of a backbone is a start for training (init_from)")
