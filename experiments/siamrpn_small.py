@@ -4,11 +4,12 @@
     siamjax train experiments/siamrpn_small.py --data DIR --output runs/small      # slower, without a cache
 
 The trunk stays as it is (it was trained on far more videos than are at hand); the head learns boxes and, with the
-trunk's own response beside it, the class. `trunk.safetensors` is a converted `siamfc_alexnet`, or any SiamFC's weights.
+trunk's own response beside it, the class. `trunk.safetensors` is a converted `siamfc_alexnet`; the script takes the
+package's own siamfc.safetensors as well.
 
-Success AUC on the validation videos with scripts/default_weights.py: 0.523 (siamfc: 0.510). 1,231 steps of SGD, 16 pairs
-each, without the cache: 0.47; their boxes kept the size of the last frame whatever the target's, which 100,000 pairs
-seen by Adam mended in part.
+Success AUC on the validation videos with scripts/default_weights.py: 0.523 (siamfc: 0.510). 1,231 steps of SGD, 16
+pairs each, without the cache: 0.47; their boxes kept the size of the last frame whatever the target's, which 100,000
+pairs seen by Adam mended in part.
 """
 
 from siamjax.data.augment import AugmentConfig, Jitter
