@@ -66,9 +66,11 @@ class LongTermSettings(siamrpn.Settings):
 
 @struct.dataclass
 class LongTermState(siamrpn.State):
-    """The short-term state, whose centre and size may leave the frame, and `lost` `[]` bool."""
+    """The short-term state, whose centre and size may leave the frame, and `lost` `[]` bool; `shown` `[4]`, the
+    last answer, is held over frames that cannot be decoded."""
 
     lost: Any
+    shown: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +94,7 @@ class LongTermTracker:
         """State after the first frame; `box` `[4]` is `xywh`, frame pixels."""
         short = siamrpn.SiamRPNTracker(self.net, self.config).init(params, frame, box)
         fields = {field.name: getattr(short, field.name) for field in dataclasses.fields(short)}
-        return LongTermState(**fields, lost=jnp.array(False))
+        return LongTermState(**fields, lost=jnp.array(False), shown=jnp.asarray(box, jnp.float32))
 
     def step(self, params: Params, state: LongTermState,
              frame: Frame | ArrayLike) -> tuple[LongTermState, Output]:
@@ -109,9 +111,10 @@ class LongTermTracker:
         moved = hold(seen, siamrpn.follow(state, proposal), state.replace(score=proposal.score))
         moved = moved.replace(lost=~seen | (state.lost & (proposal.score <= settings.confidence_high)))
         state = hold(frame.valid, moved, state)
-        shown = siamrpn.clip(state, frame)
-        return state, Output(box=boxes.join(shown.centre, shown.size, half_pixel=config.half_pixel),
-                             score=state.score, lost=state.lost, valid=frame.valid)
+        inside = siamrpn.clip(state, frame)
+        box = boxes.join(inside.centre, inside.size, half_pixel=config.half_pixel)
+        state = state.replace(shown=hold(frame.valid, box, state.shown))
+        return state, Output(box=state.shown, score=state.score, lost=state.lost, valid=frame.valid)
 
 
 def long_term(loaded: LoadedTracker, *, confidence_low: float | None = None, confidence_high: float = 0.5,

@@ -47,6 +47,7 @@ def test_scripted_frames_move_lose_and_find_as_the_reference_does(golden, golden
     frame = golden_frame("bag_00")
     state = tracker.init(says(0.9), frame, np.float32([235.5, 105.5, 85, 86]))  # the reference's half pixel
     step = jax.jit(LongTermTracker.step, static_argnums=0)
+    compiled = set()
     for row in post["longterm/rows"]:
         wanted = dict(zip(columns, row))
         assert bool(state.lost) == bool(wanted["lost_before"])
@@ -59,7 +60,8 @@ def test_scripted_frames_move_lose_and_find_as_the_reference_does(golden, golden
         np.testing.assert_allclose(output.box, [wanted[f"bbox_{k}"] for k in "xywh"], atol=1e-3)
         np.testing.assert_allclose(output.score, wanted["best_score"], atol=1e-6)
         assert bool(output.lost) == bool(wanted["lost_after"])
-    assert step._cache_size() == 1  # lost or not, one compilation
+        compiled.add(step._cache_size())  # of the function, whoever else jitted it
+    assert len(compiled) == 1  # lost or not, one compilation
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ def test_experiments_of_the_project_load_and_name_themselves(path):
     config = load_experiment(path)
     assert config.name == path.stem
     assert isinstance(hash(config), int)
-    assert config.data.patch_size >= config.augment.reach
+    assert config.data.patch_size >= min(config.augment.reach, 511)  # PySOT's patches; beyond is their mean colour
 
 
 def test_published_recipe_is_the_reference_s():
