@@ -43,6 +43,10 @@ class PairBatch:
       search_box: `[B, 4]` float32 `xywh` of the object in `search`, patch pixels.
       similar: `[B]` bool, True where both patches show the same object.
       index: `[B]` int32, index of the sample in the global stream: keys of augmentation fold it in.
+      search_mask: `[B, S, S]` uint8, how much of each pixel of `search` is the target's, 0..255; None where the
+        data is not asked for masks.
+      masked: `[B]` bool, False where the target's mask is not known, or the search shows another object; None with
+        `search_mask`.
     """
 
     exemplar: Any
@@ -51,6 +55,8 @@ class PairBatch:
     search_box: Any
     similar: Any
     index: Any
+    search_mask: Any = None
+    masked: Any = None
 
 
 @struct.dataclass
@@ -63,6 +69,8 @@ class TrainPair:
       exemplar_box, search_box: `[B, 4]` float32 `xywh` of the object, pixels of its crop.
       similar, index: as in `PairBatch`.
       key: `[B]` typed keys, for what an objective draws of each pair.
+      mask: `[B, H, H]` float32, how much of each pixel of `search` is the target's, 0..1; None without masks.
+      masked: as in `PairBatch`.
     """
 
     exemplar: Any
@@ -72,3 +80,5 @@ class TrainPair:
     similar: Any
     index: Any
     key: Any
+    mask: Any = None
+    masked: Any = None

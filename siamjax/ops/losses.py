@@ -11,6 +11,7 @@ from __future__ import annotations
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from siamjax.types import Array
@@ -162,3 +163,47 @@ def weighted_l1(loc: Array, target: Array, weight: Array) -> Array:
     # Not `abs`, whose gradient in JAX is 1 where nothing is left to do.
     distance = (difference * jnp.sign(difference)).sum(-1)
     return (distance * weight).sum() / len(loc)
+
+
+def soft_margin(logits: Array, target: Array, chosen: Array, *, axis_name: str | None = None) -> Array:
+    """Mean of `ln(1 + exp(-target * logit))` over the pixels of the chosen masks of the whole batch.
+
+    Args:
+      logits: `[..., n, n]` of a mask at each of some positions.
+      target: `[..., n, n]`: 1 the object, -1 what is not, 0 beyond the crop, which adds ln 2 and no gradient.
+      chosen: `[...]` bool, the masks that count.
+      axis_name: see the head of this file.
+    Returns:
+      `[]` float32 loss; 0 where no mask is chosen.
+    Source: SiamMask, models/siammask.py `select_mask_logistic_loss` (SPEC 6).
+    """
+    chex.assert_equal_shape([logits, target])
+    losses = jax.nn.softplus(-target * logits.astype(jnp.float32))
+    return masked_mean(losses.mean((-2, -1)), chosen, axis_name)[0]
+
+
+def mask_overlap(logits: Array, target: Array) -> Array:
+    """Overlap `[...]` of the pixels of logit 0 or more with those of target 1, in masks `[..., n, n]`.
+
+    1 where there are neither. The reference's own count is 0 on any recent PyTorch, which adds its booleans.
+    Source: SiamMask, models/siammask.py `iou_measure` (SPEC 6).
+    """
+    chex.assert_equal_shape([logits, target])
+    predicted, wanted = logits >= 0, target == 1
+    both, either = (pixels.sum((-2, -1)) for pixels in (predicted & wanted, predicted | wanted))
+    return jnp.where(either > 0, both / jnp.maximum(either, 1), 1.0)
+
+
+def upsample_aligned(maps: Array, size: int) -> Array:
+    """Maps `[..., m, m]` as `[..., size, size]` float32, bilinear with corner pixels on corner pixels.
+
+    Source: PyTorch's `UpsamplingBilinear2d`, by which SiamMask brings its 63 x 63 masks to the target's 127.
+    """
+    side = maps.shape[-1]
+    if side == size:
+        return maps.astype(jnp.float32)
+    place = np.arange(size) * ((side - 1) / (size - 1))
+    # Each axis a product with two numbers a row: so is its gradient, and neither gathers nor scatters.
+    weights = np.maximum(0, 1 - np.abs(place[:, None] - np.arange(side))).astype(np.float32)
+    return jnp.einsum("yi,...ij,xj->...yx", weights, maps.astype(jnp.float32), weights,
+                      precision=lax.Precision.HIGHEST)
