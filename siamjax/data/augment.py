@@ -27,8 +27,9 @@ def make_augment(config: AugmentConfig) -> Callable[[Array, PairBatch], TrainPai
     """The function `(key, PairBatch) -> TrainPair` of a recipe; pure, to be traced into the step.
 
     Each sample's key is `key` with its `index` folded in, so what happens to a sample does not depend on the
-    batch or device it is in. Boxes move with the pixels and are not clipped to the crop. What a crop wants
-    beyond its patch has the patch's mean colour. Colours may leave 0..255, as PySOT's do.
+    batch or device it is in. Boxes and masks move with the pixels; boxes are not clipped to the crop. What a
+    crop wants beyond its patch has the patch's mean colour, and is no part of the object. Colours may leave
+    0..255, as PySOT's do.
     """
 
     def one(key: Array, sample: PairBatch) -> TrainPair:
@@ -37,48 +38,55 @@ def make_augment(config: AugmentConfig) -> Callable[[Array, PairBatch], TrainPai
         flipped = config.flip and jax.random.bernoulli(rngs.stream(key, "flip"), float(config.flip))
         grey = config.grey and jax.random.bernoulli(rngs.stream(key, "grey"), float(config.grey))
 
-        def image(name, patch, box, size, jitter):
+        def turned(crop):
+            return jnp.where(flipped, crop[:, ::-1], crop) if config.flip else crop
+
+        def image(name, patch, box, mask, size, jitter):
             shift, scale = _draw_window(rngs.stream(key, name), jitter)
-            crop = sample_window(patch, shift, scale, size)
+            crop = turned(sample_window(patch, shift, scale, size))
             box = window_box(box, patch.shape[0], shift, scale, size)
             if config.flip:
-                crop = jnp.where(flipped, crop[:, ::-1], crop)
                 box = jnp.where(flipped, box.at[0].set(size - box[0] - box[2]), box)
+            if mask is not None:
+                mask = turned(sample_window(mask[..., None], shift, scale, size, border=jnp.zeros(1)))[..., 0] / 255
             if config.grey:
                 crop = jnp.where(grey, _grey(crop), crop)
-            return _recolour(rngs.stream(key, name, 1), crop, jitter), box
+            return _recolour(rngs.stream(key, name, 1), crop, jitter), box, mask
 
-        exemplar, exemplar_box = image(
-            "exemplar", sample.exemplar, sample.exemplar_box, config.exemplar_size, config.exemplar
+        exemplar, exemplar_box, _ = image(
+            "exemplar", sample.exemplar, sample.exemplar_box, None, config.exemplar_size, config.exemplar
         )
-        search, search_box = image(
-            "search", sample.search, sample.search_box, config.search_size, config.search
+        search, search_box, mask = image(
+            "search", sample.search, sample.search_box, sample.search_mask, config.search_size, config.search
         )
         return TrainPair(exemplar, search, exemplar_box, search_box, sample.similar, sample.index,
-                         rngs.stream(key, "objective"))
+                         rngs.stream(key, "objective"), mask, sample.masked)
 
     return jax.vmap(one, in_axes=(None, 0))
 
 
-def sample_window(patch: Array, shift: Array, scale: Array, size: int) -> Array:
+def sample_window(
+    patch: Array, shift: Array, scale: Array, size: int, *, border: Array | None = None
+) -> Array:
     """Samples a window of a patch bilinearly, in float32.
 
     Args:
-      patch: `[S, S, 3]`, any dtype, 0..255.
+      patch: `[S, S, C]`, any dtype, 0..255.
       shift: `[2]` (x, y) of the window's centre from the patch's, crop px.
       scale: `[2]` (x, y) patch px per crop px.
       size: side of the crop, px.
+      border: `[C]` colour outside the patch, None for its mean.
 
     Returns:
-      `[size, size, 3]` float32; the patch's mean colour outside it.
+      `[size, size, C]` float32.
     """
     pixels = patch.astype(jnp.float32)
-    mean = pixels.mean(axis=(0, 1))
+    border = pixels.mean(axis=(0, 1)) if border is None else border
     side = patch.shape[0]
     crop_px = jnp.arange(size) + 0.5 - size / 2
     position = side / 2 + (crop_px[None] + shift[:, None]) * scale[:, None] - 0.5  # [2, size], x then y
-    rows = _sample_rows(pixels, position[1], mean)
-    return _sample_rows(rows.swapaxes(0, 1), position[0], mean).swapaxes(0, 1)
+    rows = _sample_rows(pixels, position[1], border)
+    return _sample_rows(rows.swapaxes(0, 1), position[0], border).swapaxes(0, 1)
 
 
 def window_box(box: Array, side: int, shift: Array, scale: Array, size: int) -> Array:
@@ -87,8 +95,8 @@ def window_box(box: Array, side: int, shift: Array, scale: Array, size: int) -> 
     return jnp.concatenate([corner, box[2:] / scale])
 
 
-def _sample_rows(pixels: Array, position: Array, mean: Array) -> Array:
-    """Linear samples `[n, W, 3]` of the rows of `[H, W, 3]` at `position` `[n]`, `mean` `[3]` beyond them."""
+def _sample_rows(pixels: Array, position: Array, border: Array) -> Array:
+    """Linear samples `[n, W, C]` of the rows of `[H, W, C]` at `position` `[n]`, `border` `[C]` beyond them."""
     height = pixels.shape[0]
     floor = jnp.floor(position)
     fraction = position - floor
@@ -98,7 +106,7 @@ def _sample_rows(pixels: Array, position: Array, mean: Array) -> Array:
         weight = jnp.where((index >= 0) & (index < height), weight, 0.0)
         result += pixels[jnp.clip(index, 0, height - 1)] * weight[:, None, None]
         inside += weight
-    return result + (1 - inside)[:, None, None] * mean[None, None]
+    return result + (1 - inside)[:, None, None] * border[None, None]
 
 
 def _draw_window(key: Array, jitter: Jitter) -> tuple[Array, Array]:

@@ -34,6 +34,8 @@ class DataConfig:
         another video or image.
       distractors: share of the positive pairs, pasted or not, with one or two other objects pasted into the
         search beside the target.
+      masks: whether the batches carry the target's mask in the search, where it is known; pairs without one train
+        class and box alone.
       image_share: share of pairs from single images, where there are both images and videos.
       synthetic_share: share of pairs from the moving shapes that the package draws itself
         (`data.synthetic.make_tracks` with the seed of the training), beside those of the data.
@@ -53,6 +55,7 @@ class DataConfig:
     hard_negative: float = 0.0
     paste: float = 0.0
     distractors: float = 0.0
+    masks: bool = False
     image_share: float = 0.5
     synthetic_share: float = 0.0
     min_area: float = 20.0

@@ -11,7 +11,7 @@ import numpy as np
 
 from siamjax.data.config import DataConfig
 from siamjax.data.pools import Group, Pool, cutout_frames, make_pool, usable_frames
-from siamjax.data.sequences import Track
+from siamjax.data.sequences import MaskedTrack, Track
 from siamjax.errors import DataError
 
 
@@ -140,8 +140,8 @@ def make_table(tracks: Listing[Track], config: DataConfig) -> PairTable:
     """Filters the frames of all tracks and arranges them for `PairTable.draw`.
 
     Raises:
-      DataError: no usable frame at all; negative pairs wanted of a single video; or something is to be pasted
-        and there are no masks.
+      DataError: no usable frame at all; negative pairs wanted of a single video; or something is to be pasted, or
+        masks are to be learned, and there are no masks.
     """
     usable = [usable_frames(track, config) for track in tracks]
     pool = make_pool(tracks, usable, config.image_share)
@@ -153,6 +153,9 @@ def make_table(tracks: Listing[Track], config: DataConfig) -> PairTable:
         )
     if config.negative > 0 and pool.size < 2:
         raise DataError("negative pairs need a second video", "data", "add data or set data.negative=0")
+    if config.masks and not config.synthetic_share and not any(map(_any_mask, tracks, usable)):
+        do = "add masks or outlines, or set data.masks=false"
+        raise DataError("none of the usable frames has a mask", where="data", do=do)
     cutouts = None
     if config.paste > 0 or config.distractors > 0:
         can_paste = [cutout_frames(track, frames) for track, frames in zip(tracks, usable, strict=True)]
@@ -164,6 +167,10 @@ def make_table(tracks: Listing[Track], config: DataConfig) -> PairTable:
                 do="add masks or outlines, or set data.paste=0 and data.distractors=0",
             )
     return PairTable(tracks, pool, cutouts, config)
+
+
+def _any_mask(track: Track, frames: np.ndarray) -> bool:
+    return isinstance(track, MaskedTrack) and bool(track.masked[frames].any())
 
 
 def _pick(random: np.random.Generator, group: Group) -> Shot:

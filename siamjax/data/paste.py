@@ -6,8 +6,9 @@ object turns, stretches and is mirrored a little, which makes the motion between
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Sequence as Listing
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -23,6 +24,8 @@ LIGHT = 0.3  # part by which an object's mean colour moves to that of its surrou
 SIZES = 0.6, 1.4  # of a distractor's exemplar square, against the target's
 DRAWS = 8  # of a place for a distractor, until one lies in the frame
 OVERLAP = 0.25  # part of the sides' sum by which a distractor may reach behind a pasted target
+
+Window: TypeAlias = tuple[slice, slice]  # rows, columns
 
 
 class Cutout(NamedTuple):
@@ -136,16 +139,36 @@ def paste_target(
       A new patch, and `[4]` float32 `xywh` of the target in it, patch px.
     """
     canvas = patch.copy()
-    corner = np.rint(len(patch) / 2 - target.box[:2] - target.box[2:] / 2)
+    corner = _middle(target, len(patch))
     box = np.concatenate([corner + target.box[:2], target.box[2:]]).astype(np.float32)
-    _paste_beside(canvas, box, others, random, reach=1 - OVERLAP, room=np.array([0, 0, len(patch), len(patch)]))
+    room = np.array([0, 0, len(patch), len(patch)])
+    for sprite, place in _places(box, others, random, reach=1 - OVERLAP, room=room):
+        _blend(canvas, sprite, place)
     _blend(canvas, target, corner)
     return canvas, box
 
 
+def target_mask(target: Sprite, size: int) -> np.ndarray:
+    """Mask of a target in the patch of `size` px that `paste_target` gives, where nothing lies over it.
+
+    Returns:
+      `[size, size]` uint8, how much of each pixel is the target's, 0..255.
+    """
+    mask = np.zeros((size, size), np.uint8)
+    window, part = _meeting(mask, target, _middle(target, size))
+    mask[window] = np.rint(255 * target.alpha[part])
+    return mask
+
+
 def paste_distractors(
-    patch: np.ndarray, box: np.ndarray, others: Listing[Sprite], random: np.random.Generator, *, room: np.ndarray
-) -> np.ndarray:
+    patch: np.ndarray,
+    box: np.ndarray,
+    others: Listing[Sprite],
+    random: np.random.Generator,
+    *,
+    room: np.ndarray,
+    mask: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Pastes objects beside the one that a patch shows; none touches its box.
 
     Args:
@@ -154,14 +177,29 @@ def paste_distractors(
       others: what to paste.
       random: source of the places.
       room: `[4]` `xywh` of the frame in the patch; centres lie inside it, if a few draws find such a place.
+      mask: `[S, S]` uint8 of the object, 0..255, if it is known; stays as it is.
+
+    Returns:
+      A new patch, and a new mask without what is covered now (a mask may reach beyond a box).
     """
-    canvas = patch.copy()
-    _paste_beside(canvas, box, others, random, reach=1.0, room=room)
-    return canvas
+    canvas, left = patch.copy(), None if mask is None else mask.copy()
+    for sprite, place in _places(box, others, random, reach=1.0, room=room):
+        _blend(canvas, sprite, place)
+        if left is not None:
+            window, part = _meeting(left, sprite, place)
+            left[window] = np.rint(left[window] * (1 - sprite.alpha[part]))
+    return canvas, left
 
 
-def _paste_beside(canvas, box, others, random: np.random.Generator, *, reach: float, room: np.ndarray) -> None:
-    """Pastes sprites around a box, in any direction, from next to it (`reach` 1) to half a side farther."""
+def _middle(target: Sprite, size: int) -> np.ndarray:
+    """Corner `(x, y)`, whole px, at which a sprite's box lies in the middle of a patch of `size` px."""
+    return np.rint(size / 2 - target.box[:2] - target.box[2:] / 2)
+
+
+def _places(
+    box: np.ndarray, others: Listing[Sprite], random: np.random.Generator, *, reach: float, room: np.ndarray
+) -> Iterator[tuple[Sprite, np.ndarray]]:
+    """Sprites and their corners around a box, in any direction, from next to it (`reach` 1) to half a side farther."""
     middle, low, high = box[:2] + box[2:] / 2, room[:2], room[:2] + room[2:]
     for sprite in others:
         centre = middle
@@ -173,23 +211,29 @@ def _paste_beside(canvas, box, others, random: np.random.Generator, *, reach: fl
             centre = middle + way * (near + random.uniform(0, 0.5) * np.sqrt(box[2] * box[3]))
             if (centre >= low).all() and (centre <= high).all():
                 break
-        _blend(canvas, sprite, np.rint(centre - sprite.box[:2] - sprite.box[2:] / 2))
+        yield sprite, np.rint(centre - sprite.box[:2] - sprite.box[2:] / 2)
+
+
+def _meeting(canvas: np.ndarray, sprite: Sprite, corner: np.ndarray) -> tuple[Window, Window]:
+    """Where a sprite with its corner at `(x, y)` meets a canvas `[S, S, ...]`: there, and in the sprite."""
+    height, width = sprite.alpha.shape
+    left, top = (int(value) for value in corner)
+    window = slice(max(0, top), max(0, top + height)), slice(max(0, left), max(0, left + width))
+    rows, columns = window[0].start - top, window[1].start - left
+    under = canvas[window].shape
+    return window, (slice(rows, rows + under[0]), slice(columns, columns + under[1]))
 
 
 def _blend(canvas: np.ndarray, sprite: Sprite, corner: np.ndarray) -> None:
     """Puts a sprite onto a canvas `[S, S, 3]` uint8, its corner at `(x, y)` whole px, in place."""
-    height, width = sprite.alpha.shape
-    left, top = (int(value) for value in corner)
-    ys, xs = slice(max(0, top), max(0, top + height)), slice(max(0, left), max(0, left + width))
-    under = canvas[ys, xs].astype(np.float32)
-    rows, columns = ys.start - top, xs.start - left
-    part = slice(rows, rows + under.shape[0]), slice(columns, columns + under.shape[1])
+    window, part = _meeting(canvas, sprite, corner)
+    under = canvas[window].astype(np.float32)
     alpha, pixels = sprite.alpha[part][..., None], sprite.pixels[part]
     weight = alpha.sum()
     if weight > 0:
         light = LIGHT * (under.mean(axis=(0, 1)) - (alpha * pixels).sum(axis=(0, 1)) / weight)
         under += alpha * (np.clip(pixels + light, 0, 255) - under)
-        canvas[ys, xs] = np.rint(under)
+        canvas[window] = np.rint(under)
 
 
 def _rim(mask: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Context patches: the square around an object, at the scale where its exemplar square is 127 px wide."""
+"""Context patches: the square around an object, and its mask, where its exemplar square is 127 px wide."""
 
 from __future__ import annotations
 
@@ -35,13 +35,39 @@ def context_patch(
     Returns:
       `[size, size, 3]` uint8 patch, and `[4]` float32 `xywh` of the object in it, patch pixels.
     """
-    x, y, width, height = (float(value) for value in box)
-    scale = exemplar_size / context_side(width, height, context)  # patch px per image px
-    side = size / scale
-    left, top = x + width / 2 - side / 2, y + height / 2 - side / 2
-    step = max(1, int(1 / scale))
+    left, top, scale = _square(box, size, exemplar_size, context)
+    patch = _resample(image, left, top, scale, size, np.rint(mean).astype(np.uint8))
+    sides = np.array([float(box[2]) * scale, float(box[3]) * scale])
+    return patch, np.concatenate([size / 2 - sides / 2, sides]).astype(np.float32)
 
-    colour = np.rint(mean).astype(np.uint8)
+
+def context_mask(
+    mask: np.ndarray, box: np.ndarray, *, size: int, exemplar_size: int = 127, context: float = 0.5
+) -> np.ndarray:
+    """Cuts an object's mask `[H, W]` bool as `context_patch` cuts its image.
+
+    Returns:
+      `[size, size]` uint8, how much of each pixel is the object's, 0..255; 0 outside the image.
+    """
+    left, top, scale = _square(box, size, exemplar_size, context)
+    # Not a view of the bytes: those of Pillow's bools are 255.
+    levels = np.where(mask[..., None], np.uint8(255), np.uint8(0))
+    return _resample(levels, left, top, scale, size, np.zeros(1, np.uint8))[..., 0]
+
+
+def _square(box: np.ndarray, size: int, exemplar_size: int, context: float) -> tuple[float, float, float]:
+    """Left and top edge, image px, of the square that a patch shows; and patch px per image px."""
+    x, y, width, height = (float(value) for value in box)
+    scale = exemplar_size / context_side(width, height, context)
+    side = size / scale
+    return x + width / 2 - side / 2, y + height / 2 - side / 2, scale
+
+
+def _resample(
+    image: np.ndarray, left: float, top: float, scale: float, size: int, colour: np.ndarray
+) -> np.ndarray:
+    """`[size, size, C]` uint8 of the square of an image `[H, W, C]` at `(left, top)`, `colour` `[C]` outside."""
+    step = max(1, int(1 / scale))
     offsets = (np.arange(size) + 0.5) / scale  # of patch pixels' centres from the square's corner, image px
     # Only what the image reaches is resampled: the rest, most of the patch of a large object, has one colour.
     columns = _Axis.make(left, offsets, step, image.shape[1])
@@ -50,13 +76,11 @@ def context_patch(
     if columns.cells and rows.cells:
         canvas = _window(image, columns.start, rows.start, columns.cells * step, rows.cells * step, colour)
         if step > 1:
-            blocks = canvas.reshape(rows.cells, step, columns.cells, step, 3)
+            blocks = canvas.reshape(rows.cells, step, columns.cells, step, image.shape[2])
             canvas = blocks.mean(axis=(1, 3), dtype=np.float32)
         mixed = _mix_columns(_mix_rows(canvas, rows.index, rows.weight), columns.index, columns.weight)
         patch[rows.reached, columns.reached] = np.rint(mixed)
-    half = size / 2
-    new_box = np.array([half - width * scale / 2, half - height * scale / 2, width * scale, height * scale])
-    return patch, new_box.astype(np.float32)
+    return patch
 
 
 class _Axis(NamedTuple):
@@ -95,7 +119,7 @@ class _Axis(NamedTuple):
 def _window(
     image: np.ndarray, x0: int, y0: int, width: int, height: int, colour: np.ndarray
 ) -> np.ndarray:
-    """`[height, width, 3]` uint8 of the image from `(x0, y0)`, `colour` outside it."""
+    """`[height, width, C]` uint8 of the image from `(x0, y0)`, `colour` outside it."""
     rows, columns = image.shape[:2]
     if 0 <= x0 <= columns - width and 0 <= y0 <= rows - height:
         return image[y0 : y0 + height, x0 : x0 + width]
@@ -107,7 +131,7 @@ def _window(
 
 
 def _filled(height: int, width: int, colour: np.ndarray) -> np.ndarray:
-    canvas = np.empty((height, width, 3), np.uint8)
+    canvas = np.empty((height, width, len(colour)), np.uint8)
     canvas.reshape(height, -1)[:] = np.tile(colour, width)  # whole rows: filling pixel by pixel is slow
     return canvas
 
@@ -123,10 +147,11 @@ def _mix_rows(pixels: np.ndarray, index: np.ndarray, weight: np.ndarray) -> np.n
 
 def _mix_columns(pixels: np.ndarray, index: np.ndarray, weight: np.ndarray) -> np.ndarray:
     # Gathering single values of flat rows is 2.5 times faster in numpy than gathering pixels of three.
+    channels = pixels.shape[2]
     flat = pixels.reshape(len(pixels), -1)
-    values = (3 * index[:, None] + np.arange(3)).ravel()
-    first, second = flat[:, values], flat[:, values + 3]
+    values = (channels * index[:, None] + np.arange(channels)).ravel()
+    first, second = flat[:, values], flat[:, values + channels]
     second -= first
-    second *= np.repeat(weight, 3)
+    second *= np.repeat(weight, channels)
     first += second
-    return first.reshape(len(pixels), -1, 3)
+    return first.reshape(len(pixels), -1, channels)

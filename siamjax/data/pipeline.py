@@ -8,13 +8,14 @@ from collections.abc import Callable
 from collections.abc import Sequence as Listing
 
 import grain
+import jax
 import numpy as np
 
 from siamjax.data import paste
 from siamjax.data.cache import Decoded, ImageCache
 from siamjax.data.config import DataConfig, wide
 from siamjax.data.pairs import Pair, PairTable, Shot, make_table
-from siamjax.data.patches import context_patch
+from siamjax.data.patches import context_mask, context_patch
 from siamjax.data.sequences import MaskedTrack, Track
 from siamjax.data.synthetic import make_tracks
 from siamjax.errors import ConfigError
@@ -86,7 +87,7 @@ def make_sample(tracks: Listing[Track], config: DataConfig, *, seed: int) -> Cal
     real = functools.partial(_sample, make_table(tracks, config), cache, seed)
     if not config.synthetic_share:
         return real
-    # What is drawn has no masks to paste, and passes any filter.
+    # What is drawn moves by itself, and passes any filter.
     plain = dataclasses.replace(wide(config), paste=0.0, distractors=0.0)
     drawn = functools.partial(_sample, make_table(make_tracks(seed=seed), plain), cache, seed)
 
@@ -108,17 +109,20 @@ def _sample(table: PairTable, cache: ImageCache, seed: int, index: int) -> PairB
     random = _generator(seed, index, PASTE)
     pasted = None if pair.background is None else _paste(table, cache, pair, random)
     if pasted is not None:
-        search, search_box = pasted
+        search, search_box, mask = pasted
     else:
         same = pair.search == pair.exemplar
         search, search_box = (exemplar, exemplar_box) if same else _cut(table, cache, pair.search)
+        mask = _cut_mask(table, cache, pair.search) if table.config.masks and pair.similar else None
         if pair.distractors:
-            sprites = _distractors(table, cache, pair, random)
-            search = paste.paste_distractors(
-                search, search_box, sprites, random, room=_frame_box(table, pair.search, search_box)
-            )
+            sprites, room = _distractors(table, cache, pair, random), _frame_box(table, pair.search, search_box)
+            search, mask = paste.paste_distractors(search, search_box, sprites, random, room=room, mask=mask)
+    known = mask is not None and bool(mask.any())
+    if table.config.masks and mask is None:
+        mask = np.zeros(search.shape[:2], np.uint8)
     return PairBatch(
-        exemplar, search, exemplar_box, search_box, similar=np.bool_(pair.similar), index=np.int32(index)
+        exemplar, search, exemplar_box, search_box, similar=np.bool_(pair.similar), index=np.int32(index),
+        search_mask=mask, masked=np.bool_(known) if table.config.masks else None
     )
 
 
@@ -139,6 +143,25 @@ def _cut(table: PairTable, cache: ImageCache, shot: Shot) -> tuple[np.ndarray, n
     )
 
 
+def _cut_mask(table: PairTable, cache: ImageCache, shot: Shot) -> np.ndarray | None:
+    """The mask that belongs to the patch of a shot, `[S, S]` uint8 0..255; None where it is not known."""
+    config, track = table.config, table.tracks[shot.track]
+    if not (isinstance(track, MaskedTrack) and track.masked[shot.frame]):
+        return None
+    return context_mask(
+        _mask(cache, track, shot.frame),
+        track.boxes[shot.frame],
+        size=config.patch_size,
+        exemplar_size=config.exemplar_size,
+        context=config.context,
+    )
+
+
+def _mask(cache: ImageCache, track: MaskedTrack, frame: int) -> np.ndarray:
+    """`[H, W]` bool of one of the frames that have a mask, a byte a pixel of the cache."""
+    return cache.get((track.key(frame), track.name), lambda: track.mask(frame)).pixels
+
+
 def _frame_box(table: PairTable, shot: Shot, box: np.ndarray) -> np.ndarray:
     """`[4]` `xywh` of a whole frame in the patch where its object has `box`, patch px."""
     track = table.tracks[shot.track]
@@ -148,8 +171,8 @@ def _frame_box(table: PairTable, shot: Shot, box: np.ndarray) -> np.ndarray:
 
 def _paste(
     table: PairTable, cache: ImageCache, pair: Pair, random: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """The search patch of a pair with a background, and the box in it; None where the mask shows nothing."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None] | None:
+    """The search patch of a pair with a background, box and (if asked for) mask in it; None without an object."""
     config = table.config
     target = _sprite(table, cache, pair.search, random, 1.0)
     if target is None or pair.background is None:
@@ -158,7 +181,8 @@ def _paste(
     zoom = config.exemplar_size / context_side(width, height, config.context)
     image = _image(table, cache, pair.background)
     patch = paste.empty_patch(image.pixels, image.mean, random, size=config.patch_size, zoom=zoom)
-    return paste.paste_target(patch, target, _distractors(table, cache, pair, random), random)
+    patch, box = paste.paste_target(patch, target, _distractors(table, cache, pair, random), random)
+    return patch, box, paste.target_mask(target, config.patch_size) if config.masks else None
 
 
 def _distractors(
@@ -174,7 +198,7 @@ def _sprite(
 ) -> paste.Sprite | None:
     config, track = table.config, table.tracks[shot.track]
     assert isinstance(track, MaskedTrack)  # the table draws no others for pasting
-    cutout = paste.cut_out(_image(table, cache, shot).pixels, track.mask(shot.frame))
+    cutout = paste.cut_out(_image(table, cache, shot).pixels, _mask(cache, track, shot.frame))
     if cutout is None:
         return None
     return paste.make_sprite(
@@ -183,5 +207,4 @@ def _sprite(
 
 
 def _stack(samples: Listing[PairBatch]) -> PairBatch:
-    fields = ("exemplar", "search", "exemplar_box", "search_box", "similar", "index")
-    return PairBatch(**{name: np.stack([getattr(sample, name) for sample in samples]) for name in fields})
+    return jax.tree.map(lambda *rows: np.stack(rows), *samples)

@@ -108,7 +108,7 @@ def make_tracks(config: SyntheticConfig | None = None, *, seed: int = 0) -> list
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SyntheticTrack:
-    """A `data.sequences.Track` of one object of a scene."""
+    """A `data.sequences.MaskedTrack` of one object of a scene."""
 
     scene: Scene
     number: int
@@ -138,6 +138,14 @@ class SyntheticTrack:
 
     def read(self, number: int) -> np.ndarray:
         return self.scene.image(number)
+
+    @property
+    def masked(self) -> np.ndarray:
+        return np.ones(self.scene.config.frames, bool)
+
+    def mask(self, number: int) -> np.ndarray:
+        """The pixels of the object that can be seen: its box goes round the whole of it."""
+        return self.scene.layout(number).labels == self.number
 
 
 class Layout(NamedTuple):
