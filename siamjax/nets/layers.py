@@ -34,6 +34,7 @@ class ConvNorm(nn.Module):
       kernel_size, stride, padding, dilation, groups: of the convolution; padding is zeros on both sides.
       use_bias: whether the convolution has a bias of its own.
       norm: settings of the BatchNorm, None for none.
+      kernel_init, bias_init: draw the parameters.
       precision: dtype and precision of the products; statistics stay float32.
       axis_name: mapped axis over which training statistics are averaged; None outside of one.
       lowering: form of the convolution, see `ops.conv`.
@@ -48,6 +49,8 @@ class ConvNorm(nn.Module):
     groups: int = 1
     use_bias: bool = True
     norm: Norm | None = Norm()
+    kernel_init: nn.initializers.Initializer = nn.initializers.xavier_uniform()
+    bias_init: nn.initializers.Initializer = nn.initializers.zeros
     precision: Precision = PARITY
     axis_name: str | None = None
     lowering: str = "auto"
@@ -61,9 +64,9 @@ class ConvNorm(nn.Module):
         if self.prepared:
             return self._convolve(x) + _channels(self.get_variable("params", "bias").astype(dtype))
         shape = (self.kernel_size, self.kernel_size, x.shape[-1] // self.groups, self.features)
-        y = self._convolve(x, self.param("kernel", nn.initializers.xavier_uniform(), shape))
+        y = self._convolve(x, self.param("kernel", self.kernel_init, shape))
         if self.use_bias:
-            y = y + _channels(self.param("bias", nn.initializers.zeros, (self.features,)).astype(dtype))
+            y = y + _channels(self.param("bias", self.bias_init, (self.features,)).astype(dtype))
         if self.norm is not None:
             y = nn.BatchNorm(use_running_average=not train, momentum=self.norm.momentum,
                              epsilon=self.norm.epsilon, axis_name=self.axis_name, dtype=jnp.float32,

@@ -20,12 +20,15 @@ class Adjust(nn.Module):
     Attributes:
       widths: channels out of each level; one level may come as a bare array and then leaves as one.
       centre: cells that are left of exemplar features.
+      margin: cells that are cut off each side instead, as SiamMask does; the same for exemplars of 127 px, but its
+        refinement trains on searches of 143 px, whose 17 cells are cut to 9.
       precision, axis_name, lowering, prepared: see `ConvNorm`.
     Source: SiamRPN++ (Li et al. 2019), section 3.4; PySOT, neck/neck.py.
     """
 
     widths: tuple[int, ...] = (256, 256, 256)
     centre: int = 7
+    margin: int | None = None
     precision: Precision = PARITY
     axis_name: str | None = None
     lowering: str = "auto"
@@ -46,5 +49,6 @@ class Adjust(nn.Module):
         side = x.shape[1]
         if side >= SMALL:
             return x
-        first = (side - self.centre) // 2
-        return x[:, first:first + self.centre, first:first + self.centre]
+        first = (side - self.centre) // 2 if self.margin is None else self.margin
+        last = first + self.centre if self.margin is None else side - first
+        return x[:, first:last, first:last]

@@ -59,8 +59,11 @@ class DepthwiseBranch(nn.Module):
 
     def __call__(self, kernel: Array, x: Array, *, train: bool = False) -> Array:
         """Maps `[B, G, G, features]`, float32."""
-        mixed = jax.nn.relu(self.mix(self.correlate(kernel, x, train=train), train=train))
-        return self.out(mixed).astype(jnp.float32)
+        return self.read_out(self.correlate(kernel, x, train=train), train=train)
+
+    def read_out(self, correlation: Array, *, train: bool = False) -> Array:
+        """Maps `[B, G, G, features]`, float32, of a correlation `[B, G, G, hidden]`; each cell for itself."""
+        return self.out(jax.nn.relu(self.mix(correlation, train=train))).astype(jnp.float32)
 
 
 class DepthwiseRPN(nn.Module):

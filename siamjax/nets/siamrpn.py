@@ -38,7 +38,7 @@ class SiamRPN(nn.Module):
           `N = A * G * G` anchors, float32; anchor `a` of cell `(y, x)` has index `(a * G + y) * G + x`.
         """
         cls, loc = self.head(kernels, self.features(image, train=train), train=train)
-        return _by_anchor(cls, CLASSES), _by_anchor(loc, COORDINATES)
+        return by_anchor(cls, CLASSES), by_anchor(loc, COORDINATES)
 
     def __call__(self, exemplar: Array, search: Array, *, train: bool = False) -> tuple[Array, Array]:
         """`detect` of searches `[B, S, S, 3]` for exemplars `[B, 127, 127, 3]`."""
@@ -50,7 +50,7 @@ class SiamRPN(nn.Module):
         return features if self.neck is None else self.neck(features, train=train)
 
 
-def _by_anchor(maps: Array, kinds: int) -> Array:
+def by_anchor(maps: Array, kinds: int) -> Array:
     """`[B, G, G, kinds * A]`, channel `kind * A + a`, as `[B, A * G * G, kinds]`."""
     batch, height, width, channels = maps.shape
     maps = maps.reshape(batch, height, width, kinds, channels // kinds)

@@ -49,6 +49,21 @@ def siamrpn_r50(weighted: bool = True, levels: int = 3) -> Names:
     return resnet_backbone((3, 4, 6, 3)) + _adjust(levels) + _multi_rpn(weighted, levels)
 
 
+def siammask(refined: bool = True) -> Names:
+    """SiamMask's own checkpoints: `refined` ("sharp") or not ("base")."""
+    return (resnet_backbone((3, 4, 6), prefix="features.features.")
+            + _unit("features.downsample.downsample.0", "features.downsample.downsample.1", "neck/levels_0")
+            + _depthwise_rpn("rpn_model", "head") + _depthwise_branch("mask_model.mask", "mask")
+            + (_refine("refine_model") if refined else ()))
+
+
+def siammask_r50() -> Names:
+    """PySOT's `siammask_r50_l3`, refined."""
+    return (resnet_backbone((3, 4, 6))
+            + _unit("neck.downsample.downsample.0", "neck.downsample.downsample.1", "neck/levels_0")
+            + _depthwise_rpn("rpn_head", "head") + _depthwise_branch("mask_head", "mask") + _refine("refine_head"))
+
+
 def alexnet_backbone(prefix: str = "backbone.") -> Names:
     """PySOT's AlexNet, by the names of its first and of its second class; `prefix` stands before them."""
     names: Names = ()
@@ -127,12 +142,25 @@ def _multi_rpn(weighted: bool, levels: int) -> Names:
 
 
 def _depthwise_rpn(theirs: str, ours: str) -> Names:
+    return (_depthwise_branch(f"{theirs}.cls", f"{ours}/cls") + _depthwise_branch(f"{theirs}.loc", f"{ours}/loc"))
+
+
+def _depthwise_branch(theirs: str, ours: str) -> Names:
     names: Names = ()
-    for kind in ("cls", "loc"):
-        for their_part, our_part in (("conv_kernel", "exemplar"), ("conv_search", "search"), ("head", "mix")):
-            part = f"{theirs}.{kind}.{their_part}"
-            names += _unit(f"{part}.0", f"{part}.1", f"{ours}/{kind}/{our_part}")
-        names += _conv(f"{theirs}.{kind}.head.3", f"{ours}/{kind}/out")
+    for their_part, our_part in (("conv_kernel", "exemplar"), ("conv_search", "search"), ("head", "mix")):
+        names += _unit(f"{theirs}.{their_part}.0", f"{theirs}.{their_part}.1", f"{ours}/{our_part}")
+    return names + _conv(f"{theirs}.head.3", f"{ours}/out")
+
+
+def _refine(theirs: str) -> Names:
+    """They count features from the shallowest and `post` from the coarsest; the others' second layer is the third."""
+    names = _conv(f"{theirs}.deconv", "refine/spread")
+    for i in range(3):
+        ours = f"refine/merge{i}"
+        for their_part, our_part in ((f"v{2 - i}", "window"), (f"h{2 - i}", "mask")):
+            names += _conv(f"{theirs}.{their_part}.0", f"{ours}/{our_part}1")
+            names += _conv(f"{theirs}.{their_part}.2", f"{ours}/{our_part}2")
+        names += _conv(f"{theirs}.post{i}", f"{ours}/post")
     return names
 
 

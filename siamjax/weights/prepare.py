@@ -1,13 +1,15 @@
 """Parameters in the form in which tracking runs them (DESIGN 7).
 
 Every BatchNorm is folded into the convolution before it, in float64; for a CPU the kernels of Winograd
-convolutions are transformed as well. The prepared net gives the plain net's outputs up to rounding; it
-cannot be trained.
+convolutions are transformed as well. Layers that tracking never runs are dropped. The prepared net gives the
+plain net's outputs up to rounding; it cannot be trained.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import jax
@@ -26,7 +28,7 @@ SHAPES = ((1, 127, 127, 3), (1, 255, 255, 3))  # exemplar and search; any that t
 
 def prepare(net: Net, variables: Params, *, shapes: tuple[tuple[int, ...], ...] = SHAPES,
             platform: str | None = None) -> tuple[Net, Params]:
-    """Folds and transforms the parameters of every `ConvNorm` that `net` calls.
+    """Folds and transforms the parameters of every `ConvNorm` that `net` calls, and drops those it does not.
 
     Args:
       net: a module whose parts that hold a `ConvNorm` have a field `prepared`.
@@ -38,25 +40,29 @@ def prepare(net: Net, variables: Params, *, shapes: tuple[tuple[int, ...], ...] 
     Raises:
       ConfigError: if `net` has no field `prepared` in it.
     """
+    prepared = _marked(net)
+    if prepared == net:
+        raise ConfigError(f"{type(net).__name__} has no part with a field 'prepared' that is unset",
+                          where="weights.prepare", do="give the modules that make a ConvNorm this field")
     platform = platform or jax.default_backend()
     flat: dict[Any, Any] = flatten_dict(jax.tree.map(np.asarray, variables["params"]))
     statistics = flatten_dict(jax.tree.map(np.asarray, variables.get("batch_stats", {})))
-    for path, layer in _conv_norms(net, variables, shapes).items():
+    called = _conv_norms(functools.partial(net.apply, variables), shapes)
+    built = _conv_norms(functools.partial(net.init, jax.random.key(0)), shapes)
+    for path in built.keys() - called.keys():  # SiamMask's coarse mask under a refinement
+        flat = {key: value for key, value in flat.items() if key[:len(path)] != path}
+    for path, layer in called.items():
         plain = {key: flat.pop(key) for key in list(flat) if key[:len(path)] == path}
         own = {key[len(path):]: value for key, value in plain.items()}
         own |= {key[len(path):]: value for key, value in statistics.items() if key[:len(path)] == path}
         kernel, bias = _fold(layer, own)
         flat[*path, "bias"] = bias.astype(np.float32)
         flat |= {(*path, name): value for name, value in _kernel_form(layer, kernel, platform).items()}
-    prepared = _marked(net)
-    if prepared == net:
-        raise ConfigError(f"{type(net).__name__} has no part with a field 'prepared' that is unset",
-                          where="weights.prepare", do="give the modules that make a ConvNorm this field")
     return prepared, {"params": unflatten_dict(flat)}
 
 
-def _conv_norms(net: nn.Module, variables: Params, shapes) -> dict[tuple[str, ...], ConvNorm]:
-    """Every `ConvNorm` that a call of `net` reaches, by its path in the parameters."""
+def _conv_norms(call_net: Callable[..., Any], shapes) -> dict[tuple[str, ...], ConvNorm]:
+    """Every `ConvNorm` that a net's `apply` or `init` reaches, by its path in the parameters."""
     found = {}
 
     def record(call, args, kwargs, context):
@@ -65,7 +71,7 @@ def _conv_norms(net: nn.Module, variables: Params, shapes) -> dict[tuple[str, ..
         return call(*args, **kwargs)
 
     with nn.intercept_methods(record):
-        jax.eval_shape(net.apply, variables, *(jax.ShapeDtypeStruct(shape, np.float32) for shape in shapes))
+        jax.eval_shape(call_net, *(jax.ShapeDtypeStruct(shape, np.float32) for shape in shapes))
     return found
 
 
