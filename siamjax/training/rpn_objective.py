@@ -37,15 +37,20 @@ class RPNObjective:
                               do="use weights that are not negative, one above 0")
 
     def __call__(self, outputs: tuple[Array, Array], pair: TrainPair, *, axis_name: str | None = None):
-        """Loss of `outputs`, `cls` `[B, N, 2]` and `loc` `[B, N, 4]`, and the metrics of it.
+        """Loss of `outputs`, `cls` `[B, N, 2]` and `loc` `[B, N, 4]`, and the metrics of it; see `compare`."""
+        grid = self.anchors.grid_of(outputs[0].shape[1])
+        wanted = self.targets(pair.key, centred(pair), pair.similar, grid)
+        return self.compare(outputs, wanted, pair, axis_name=axis_name)
+
+    def compare(self, outputs: tuple[Array, Array], wanted: AnchorTargets, pair: TrainPair, *,
+                axis_name: str | None = None):
+        """Loss of outputs against targets, each with a leading `B`, and the metrics of it.
 
         Metrics: `cls` and `loc`, the losses unweighted; `positives`, anchors drawn as positive a similar pair;
         `iou` of the box of the likeliest anchor with the target, and `score`, its probability, both over similar
         pairs.
         """
         cls, loc = outputs
-        box = centred(pair)
-        wanted = self.targets(pair.key, box, pair.similar, self.anchors.grid_of(cls.shape[1]))
         loss_cls = losses.two_class(cls, wanted.cls, axis_name=axis_name)
         loss_loc = losses.weighted_l1(loc, wanted.loc, wanted.loc_weight)
 
@@ -56,7 +61,7 @@ class RPNObjective:
         return self.cls_weight * loss_cls + self.loc_weight * loss_loc, {
             "cls": loss_cls, "loc": loss_loc,
             "positives": similar_mean((wanted.cls == 1).sum(-1).astype(jnp.float32)),
-            "iou": similar_mean(self._overlap(score, loc, box)), "score": similar_mean(score.max(-1))}
+            "iou": similar_mean(self._overlap(score, loc, centred(pair))), "score": similar_mean(score.max(-1))}
 
     def targets(self, key: Array, box_cxcywh: Array, similar: Array, grid: int) -> AnchorTargets:
         """Targets of a batch: `key` `[B]`, `box_cxcywh` `[B, 4]` from the crop's middle, `similar` `[B]`."""
