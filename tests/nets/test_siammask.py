@@ -122,6 +122,19 @@ def test_windows_are_those_of_the_padded_features(data, side, stride, grid):
             np.testing.assert_array_equal(got[0, 0, i, j], x[0, y, x_] if inside else [0, 0])
 
 
+def test_a_cut_neck_and_a_padded_window_mean_the_same_place():
+    """Uncut, cell (4, 4) is the first whose windows lie within the features; cut by 4 it is the first of all."""
+    net, rng = Refine((4, 4, 2), **LAX), np.random.default_rng(0)
+    correlation = rng.standard_normal((1, 25, 25, 3)).astype(np.float32)
+    levels = tuple(rng.standard_normal((1, side, side, 2)).astype(np.float32) for side in (31, 63, 125))
+    cells = np.int32([[[0, 0], [16, 3], [5, 16]]])
+    uncut, variables = jax.jit(lambda key: net.init_with_output(key, correlation, levels, cells + 4))(jax.random.key(0))
+    cut = jax.jit(net.apply)(variables, correlation[:, 4:-4, 4:-4], levels, cells)
+    np.testing.assert_allclose(uncut, cut, rtol=1e-5, atol=1e-5)
+    other = jax.jit(net.apply)(variables, correlation, levels, cells + 3)
+    assert np.abs(other - uncut).max() > 0.1
+
+
 @pytest.mark.parametrize(("small", "large"), [(15, 31), (31, 61), (61, 127), (3, 7)])
 def test_upsampling_repeats_the_pixel_at_the_floor(small, large):
     x = np.arange(small * small, dtype=np.float32).reshape(1, small, small, 1)
