@@ -1,0 +1,158 @@
+"""Masks of a crop in the frame: pasted back whole on demand, or their outline at a cost the frame has no part in.
+
+A mask `[m, m]` of probabilities lies in the frame by its `affine` `[2, 3]`, which takes a pixel `(x, y, 1)` of
+the mask to frame pixels, pixel centres being at integers in both. It only scales and shifts: crops are never
+turned. Between its pixels a mask is bilinear, beyond its rim it has one value, the `border`, and the last pixel
+blends into it, as in OpenCV's `warpAffine` (SPEC 8.2).
+
+The published systems paste the mask into a whole frame, threshold it and trace its contours on the host. Here
+the frame's pixels are sampled on a lattice of at most `LATTICE x LATTICE` of those that the mask covers. Masks
+of up to `LATTICE` frame pixels a side lie on it pixel by pixel, and the outline's points are those of the
+reference. Larger ones are sampled at every second or third pixel, and the outline's end on each row and column
+is interpolated between samples: the sampling is then still twice as fine as the mask's own pixels.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import chex
+import jax.numpy as jnp
+from jax import lax
+
+from siamjax.ops import components
+from siamjax.types import Array
+
+LATTICE = 256  # samples a side: twice a refined mask's 127 pixels, and one a frame pixel for targets to 128 px
+
+
+class Region(NamedTuple):
+    """What a mask covers of the frame: its largest piece, holes filled, cut off at the frame's border.
+
+    A pixel stands for its centre, so a region of `w` by `h` pixels measures `w - 1` by `h - 1`, like contours
+    and rectangles of OpenCV.
+
+    Attributes:
+      x, y: `[K]` float32, frame pixels of the lattice's columns and rows: whole numbers, rising up to the mask's
+        or the frame's end and the same from there on.
+      inside: `[K, K]` bool, row by row, False where the lattice has ended.
+      points: `[4 K, 2]` (x, y), frame pixels: the region's ends on each row (left, then right) and on each column
+        (top, then bottom). Rows and columns without any repeat one of the region's points, so that no mask is
+        needed; zeros for an empty region.
+      area: `[]` px, within the outline through the outermost pixel centres.
+    """
+
+    x: Array
+    y: Array
+    inside: Array
+    points: Array
+    area: Array
+
+
+def sample(mask: Array, affine: Array, x: Array, y: Array, border: float | Array = 0.0) -> Array:
+    """The mask at the frame's columns `x` `[X]` and rows `y` `[Y]`: `[Y, X]` float32.
+
+    Args:
+      mask: `[h, w]`.
+      affine: `[2, 3]`, see the head of this file.
+      border: value beyond the rim. PySOT has 0, SiamMask -1.
+    """
+    chex.assert_shape(affine, (2, 3))
+    chex.assert_rank([mask, x, y], [2, 1, 1])
+
+    def weights(positions, axis):
+        """Of each mask pixel along one axis, `[positions, pixels]`; what is missing to 1 is the border's."""
+        place = (positions - affine[axis, 2]) / affine[axis, axis]
+        pixels = jnp.arange(mask.shape[1 - axis], dtype=jnp.float32)
+        return jnp.maximum(1 - jnp.abs(place[:, None] - pixels[None]), 0)
+
+    inner = jnp.matmul(weights(y, 1), mask - border, precision=lax.Precision.HIGHEST)
+    return jnp.matmul(inner, weights(x, 0).T, precision=lax.Precision.HIGHEST) + border
+
+
+def render(mask: Array, affine: Array, shape: tuple[int, int], border: float | Array = 0.0) -> Array:
+    """The mask pasted into a whole frame: `[H, W]` float32 probabilities, and `border` where it is not.
+
+    Args:
+      mask, affine, border: as in `sample`.
+      shape: `(H, W)` of the frame, static.
+    Source: SPEC 8.2; with the float coordinates of OpenCV 5 (OpenCV 4 rounds them to 1/32 px).
+    """
+    height, width = shape
+    return sample(mask, affine, jnp.arange(width, dtype=jnp.float32), jnp.arange(height, dtype=jnp.float32), border)
+
+
+def region(mask: Array, affine: Array, extent: Array, threshold: float | Array, border: float | Array = 0.0, *,
+           lattice: int = LATTICE) -> Region:
+    """The largest piece of what a mask covers of a frame.
+
+    Args:
+      mask: `[h, w]` probabilities.
+      affine: `[2, 3]`, see the head of this file.
+      extent: `[2]` (height, width) of the frame; nothing beyond it counts.
+      threshold: a pixel belongs to the mask above it, 0..1.
+      border: as in `sample`, at most `threshold`.
+      lattice: samples a side (static).
+    Pieces are those of the mask's own pixels, 8-connected (`ops.components`): a neck, or a gap between two pieces,
+    that only shows at the frame's resolution is not seen.
+    """
+    whole = _largest_piece(mask, affine, extent, threshold)
+    (x, x_on), (y, y_on) = (_lattice(mask, affine, extent, axis, lattice) for axis in (0, 1))
+    values = sample(whole, affine, x, y, border)
+    inside = (values > threshold) & x_on[None] & y_on[:, None]
+    left, in_row = _first_inside(values, inside, x, threshold)
+    right, _ = _first_inside(values[:, ::-1], inside[:, ::-1], -x[::-1], threshold)
+    top, in_column = _first_inside(values.T, inside.T, y, threshold)
+    bottom, _ = _first_inside(values.T[:, ::-1], inside.T[:, ::-1], -y[::-1], threshold)
+    row = jnp.argmax(in_row)
+    spare = jnp.where(in_row[row], jnp.stack([left[row], y[row]]), 0.0)
+    points = jnp.concatenate([jnp.stack([left, y], -1), jnp.stack([-right, y], -1),
+                              jnp.stack([x, top], -1), jnp.stack([x, -bottom], -1)])
+    known = jnp.concatenate([in_row, in_row, in_column, in_column])
+    return Region(x, y, inside, jnp.where(known[:, None], points, spare[None]), _outline_area(x, y, inside))
+
+
+def _outline_area(x: Array, y: Array, inside: Array) -> Array:
+    """Area `[]` of the polygon round the outermost samples: between four of them all, or the half of three."""
+    count = inside.astype(jnp.int32)
+    corners = count[:-1, :-1] + count[:-1, 1:] + count[1:, :-1] + count[1:, 1:]
+    share = jnp.where(corners == 4, 1.0, jnp.where(corners == 3, 0.5, 0.0))
+    return jnp.diff(y) @ share @ jnp.diff(x)
+
+
+def _largest_piece(mask: Array, affine: Array, extent: Array, threshold) -> Array:
+    """The mask with holes in its largest piece at 1 and all other pieces at 0; gaps between keep their values."""
+    def in_frame(axis):
+        pixels = jnp.arange(mask.shape[1 - axis], dtype=jnp.float32)
+        place, size = affine[axis, axis] * pixels + affine[axis, 2], extent[1 - axis].astype(jnp.float32)
+        return (place > -affine[axis, axis]) & (place < size - 1 + affine[axis, axis])
+
+    above = (mask > threshold) & in_frame(1)[:, None] & in_frame(0)[None]
+    piece = components.largest_filled(above)
+    return jnp.where(piece, jnp.where(above, mask, 1.0), jnp.where(mask > threshold, 0.0, mask))
+
+
+def _lattice(mask: Array, affine: Array, extent: Array, axis: int, lattice: int) -> tuple[Array, Array]:
+    """Frame pixels of the samples along an axis, `[lattice]`, and which of them are real."""
+    last = extent[1 - axis].astype(jnp.float32) - 1
+    first_covered = jnp.floor(affine[axis, 2] - affine[axis, axis])
+    last_covered = jnp.ceil(affine[axis, 2] + affine[axis, axis] * mask.shape[1 - axis])
+    start, stop = jnp.maximum(first_covered, 0), jnp.minimum(last_covered, last)
+    stride = jnp.maximum((stop - start) / (lattice - 1), 1.0)
+    place = start + jnp.round(stride * jnp.arange(lattice, dtype=jnp.float32))
+    return jnp.minimum(place, jnp.maximum(stop, start)), place <= stop
+
+
+def _first_inside(values: Array, inside: Array, place: Array, threshold) -> tuple[Array, Array]:
+    """Place of each row's first pixel above the threshold, `[rows]`, and whether it has any.
+
+    Between the last sample outside and the first inside the values run straight; the first whole pixel beyond
+    the crossing is taken, which is the sample itself where samples are one pixel apart.
+    """
+    first = jnp.argmax(inside, axis=1)
+    before = jnp.maximum(first - 1, 0)
+    high, low = (jnp.take_along_axis(values, index[:, None], axis=1)[:, 0] for index in (first, before))
+    step = place[first] - place[before]
+    crossing = place[first] - step * (high - threshold) / jnp.maximum(high - low, 1e-12)
+    found = jnp.where(step > 0, jnp.clip(jnp.floor(crossing) + 1, place[before] + 1, place[first]), place[first])
+    return found, jnp.any(inside, axis=1)
