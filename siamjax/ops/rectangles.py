@@ -57,9 +57,10 @@ def min_area(region: Region) -> Array:
     best = jnp.argmin(jnp.prod(high - low, axis=-1))
     axes, size = jnp.stack([along[best], across[best]]), (high - low)[best]
     centre = (low + high)[best] / 2 @ axes + origin
-    steep = axes[0, 1] > jnp.abs(axes[0, 0])  # `along` leads down: the first side is to lead right
-    turned = jnp.stack([-axes[1], axes[0]])
-    return _corners(centre, jnp.where(steep, size[::-1], size), jnp.where(steep, turned, axes))
+    # `along` leads down: the side nearer to level comes first, and leads right.
+    steep = axes[0, 1] > jnp.abs(axes[0, 0])
+    upright = jnp.where(steep, jnp.stack([-axes[1], axes[0]]), jnp.where(axes[0, 0] < 0, -axes, axes))
+    return _corners(centre, jnp.where(steep, size[::-1], size), upright)
 
 
 def best_overlap(region: Region) -> Array:
