@@ -155,11 +155,16 @@ def in_order(augment: Augment, channel_order: str) -> Augment:
 def start_from(variables: Params, loaded: Params, *, where: str) -> Params:
     """`variables` with those of a weight file in place; what the file lacks keeps its initial value.
 
+    Whole layers of a backbone that the net does not build, as the last stage of a ResNet-50 under SiamMask, are left
+    out.
+
     Raises:
       WeightsError: the file has no entries, or one that the net has not or has in another shape.
     """
     mine = traverse_util.flatten_dict(variables, sep="/")
     theirs = traverse_util.flatten_dict(loaded, sep="/")
+    built = {_layer(name) for name in mine}
+    theirs = {name: value for name, value in theirs.items() if "/backbone/" not in name or _layer(name) in built}
     wrong = [f"{name} {value.shape}" + (f" where the net has {mine[name].shape}" if name in mine else "")
              for name, value in theirs.items() if name not in mine or mine[name].shape != value.shape]
     if wrong or not theirs:
@@ -167,3 +172,8 @@ def start_from(variables: Params, loaded: Params, *, where: str) -> Params:
                            where, "start from weights of the same net, or change the net of the experiment")
     return traverse_util.unflatten_dict(
         {name: jnp.asarray(theirs.get(name, value)) for name, value in mine.items()}, sep="/")
+
+
+def _layer(path: str) -> str:
+    """`params/backbone/layer4/block0/conv1/kernel` as `params/backbone/layer4`."""
+    return "/".join(path.split("/")[:3])

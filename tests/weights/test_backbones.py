@@ -142,6 +142,23 @@ def test_siamrpn_starts_from_the_trunk_of_siamfc(shared):
         start_from(started, {"params": {"backbone": {"conv1": {"kernel": np.zeros((11, 11, 3, 8))}}}}, where="other")
 
 
+def test_stages_that_a_net_does_not_build_are_left_out():
+    """SiamMask stops before the last stage of a ResNet."""
+    whole, shorter = (SiamRPN(resnet.ResNet((1, 1, 1), False, 4, used_layers=(stage,), lowering="lax"),
+                              DepthwiseRPN(8, lowering="lax")) for stage in (3, 2))
+    loaded = {kind: {"backbone": tree["backbone"]} for kind, tree in before_training(whole).items()}
+    loaded = jax.tree.map(lambda leaf: leaf + 1, loaded)
+    started = start_from(before_training(shorter), loaded, where="x")
+    for kind, tree in started.items():
+        assert "layer3" not in tree["backbone"]
+        jax.tree.map(np.testing.assert_array_equal, tree["backbone"], {
+            name: layer for name, layer in loaded[kind]["backbone"].items() if name != "layer3"})
+    del loaded["params"]["backbone"]["layer1"]["block0"]["conv1"]["kernel"]
+    loaded["params"]["backbone"]["layer1"]["block0"]["conv9"] = {"kernel": np.zeros(3)}
+    with pytest.raises(WeightsError, match="conv9"):
+        start_from(started, loaded, where="x")
+
+
 def test_images_of_another_kind_are_refused():
     pysot, torchvision = backbones.BACKBONES["resnet18"]
     rgb, bgr = (backbones.metadata_for(source, card="c", licence="l", source_sha256="")
