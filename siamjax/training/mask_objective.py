@@ -90,5 +90,4 @@ class MaskObjective:
         logits = jax.vmap(mask_targets.at_cells)(maps, cells).reshape(*positive.shape, side, side)
         cut = functools.partial(mask_targets.windows, grid=grid, size=self.window, stride=self.rpn.anchors.stride)
         target = jax.vmap(cut)(mask_targets.signed(pair.mask), cells)
-        return (losses.upsample_aligned(logits, self.window), target,
-                positive & (pair.masked & pair.similar)[:, None])
+        return losses.upsample_aligned(logits, self.window), target, positive & pair.masked[:, None]

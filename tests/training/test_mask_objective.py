@@ -68,7 +68,7 @@ def test_right_outputs_have_no_loss_and_the_targets_mask():
 
 def test_pairs_without_a_mask_train_classes_and_boxes_alone():
     outputs = outputs_of(3)
-    similar = [True, True, False]
+    similar = [True, True, False]  # the last shows two objects, and has no positive anchor
     graded = jax.jit(jax.value_and_grad(MaskObjective(), has_aux=True))
     (_, metrics), grads = graded(outputs, pair_of([True, False, True], similar))
     for pair, moves in enumerate((True, False, False)):
