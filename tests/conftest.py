@@ -90,5 +90,34 @@ def filled(fill):
     return make
 
 
+@pytest.fixture(scope="session")
+def polygon_iou():
+    """`polygon_iou(a, b)`: intersection over union of two convex polygons `[N, 2]`, exact."""
+    def area(polygon):
+        x, y = polygon.T
+        return (np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
+
+    def clockwise(polygon):
+        polygon = np.float64(polygon)
+        return polygon if area(polygon) >= 0 else polygon[::-1]
+
+    def iou(a, b) -> float:
+        a, b = clockwise(a), clockwise(b)
+        left = list(a)
+        for start, end in zip(b, np.roll(b, -1, 0)):
+            side = [(end - start)[0] * (p - start)[1] - (end - start)[1] * (p - start)[0] for p in left]
+            kept = []
+            for i, p in enumerate(left):
+                if (side[i] >= 0) != (side[i - 1] >= 0):
+                    kept.append(left[i - 1] + (p - left[i - 1]) * side[i - 1] / (side[i - 1] - side[i]))
+                if side[i] >= 0:
+                    kept.append(p)
+            left = kept
+        shared = area(np.array(left)) if left else 0.0
+        return float(shared / (area(a) + area(b) - shared))
+
+    return iou
+
+
 def _their_shape(shape):
     return (shape[3], shape[2], *shape[:2]) if len(shape) == 4 else shape

@@ -16,7 +16,7 @@ from jax import lax
 from siamjax.types import Array, Frame
 
 Resampling = Literal["float", "reference"]
-Rule = Literal["siamfc", "pysot"]
+Rule = Literal["siamfc", "pysot", "siammask"]
 MAX_SIDE = 2**20  # larger windows would overflow the integer coordinates of their taps
 
 
@@ -48,20 +48,23 @@ def window(centre: Array, side: Array, rule: Rule) -> tuple[Array, Array]:
     Args:
       centre: `[2]` (x, y) of the target, frame pixels.
       side: `[]` wished side, frame pixels; rounded half to even (Python's `round`), 1 to `MAX_SIDE`.
-      rule: `siamfc` rounds the corner half to even, `pysot` half up.
+      rule: `siamfc` and `siammask` round the corner half to even, `pysot` half up; siamfc's lies up to a pixel
+        further right and down.
     Returns:
       `origin` `[2]` int32 (x, y) of the first pixel, and `n` `[]` int32, the side.
     """
     n = jnp.clip(jnp.round(side), 1, MAX_SIDE)
     if rule == "siamfc":
         origin = jnp.round(centre - (n - 1) / 2)
+    elif rule == "siammask":
+        origin = jnp.round(centre - (n + 1) / 2)
     else:
         origin = jnp.floor(centre - (n + 1) / 2 + 0.5)
     return origin.astype(jnp.int32), n.astype(jnp.int32)
 
 
 def border_colour(mean: Array, rule: Rule) -> Array:
-    """The colour `[3]` that OpenCV's uint8 border takes of a mean: rounded (siamfc) or cut off (pysot)."""
+    """The colour `[3]` that OpenCV's uint8 border takes of a mean: rounded (siamfc) or cut off."""
     return jnp.round(mean) if rule == "siamfc" else jnp.floor(mean)
 
 

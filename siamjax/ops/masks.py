@@ -82,6 +82,16 @@ def render(mask: Array, affine: Array, shape: tuple[int, int], border: float | A
     return sample(mask, affine, jnp.arange(width, dtype=jnp.float32), jnp.arange(height, dtype=jnp.float32), border)
 
 
+def filled_box(box: Array, size: int) -> tuple[Array, Array]:
+    """A mask `[size, size]` of a whole `xywh` box `[4]`, and its affine `[2, 3]`.
+
+    Pixels of the frame in the box (`x` to `x + w - 1`) get 0.5 or more, and those outside less.
+    """
+    mask = jnp.pad(jnp.ones((size - 2, size - 2), jnp.float32), 1)
+    scale = box[2:] / (size - 2)
+    return mask, jnp.concatenate([jnp.diag(scale), (box[:2] - 0.5 - 0.5 * scale)[:, None]], axis=1)
+
+
 def region(mask: Array, affine: Array, extent: Array, threshold: float | Array, border: float | Array = 0.0, *,
            lattice: int = LATTICE) -> Region:
     """The largest piece of what a mask covers of a frame.

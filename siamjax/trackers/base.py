@@ -22,20 +22,30 @@ class Output:
       box: `[4]` float32 `xywh`, frame pixels.
       score: `[]` float32 in 0..1, how sure the tracker is that `box` holds the target.
       lost: `[]` bool, the target is taken to be out of sight.
-      valid: `[]` bool, False where the frame could not be decoded and the last box is held.
+      valid: `[]` bool, False where the frame could not be decoded and the last answer is held.
+    Of trackers that have masks, else None:
+      mask: `[m, m]` float32, probability of the target in a crop of the frame, 0..1.
+      affine: `[2, 3]` float32, takes a mask's pixel `(x, y, 1)` to the frame's; pixel centres are at integers.
+        `ops.masks.render` makes a mask of the whole frame.
+      polygon: `[4, 2]` float32 corners (x, y) of the rectangle that stands for the mask, frame pixels.
     """
 
     box: Any
     score: Any
     lost: Any
     valid: Any
+    mask: Any = None
+    affine: Any = None
+    polygon: Any = None
 
 
 class Tracker(Protocol):
     """A frozen, hashable dataclass of a net and its settings; equal trackers share one compilation.
 
     `jit`, `scan`, `vmap` (targets, videos, settings) and `pmap` (devices) apply to both methods. The state's
-    shapes and dtypes never change; what only scales a number rides in it as an array.
+    shapes and dtypes never change; what only scales a number rides in it as an array. The state of a tracker
+    that has masks holds the last `mask`, `affine` and `polygon` under these names, at first those of the given
+    box.
     """
 
     net: nn.Module
@@ -78,6 +88,9 @@ class Result:
       valid: `[T]` bool, False where a frame could not be decoded.
       seconds: `[T]` float64, wall time a frame, shared out over its chunk; the next chunk is decoded
         meanwhile, so it is the longer of tracking and decoding. Compilation is left out; 0 in row 0.
+      masks: `[T, m, m]` float16, as `Output.mask`; None where the tracker has none, or they were not kept.
+      affines: `[T, 2, 3]` float32, see `Output`; None without `masks`.
+      polygons: `[T, 4, 2]` float32, see `Output`; None where the tracker has no masks.
     """
 
     boxes: np.ndarray
@@ -85,6 +98,9 @@ class Result:
     lost: np.ndarray
     valid: np.ndarray
     seconds: np.ndarray
+    masks: np.ndarray | None = None
+    affines: np.ndarray | None = None
+    polygons: np.ndarray | None = None
 
 
 def as_frame(frame: Frame | ArrayLike) -> Frame:

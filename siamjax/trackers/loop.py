@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -21,12 +21,11 @@ from siamjax.errors import ConfigError, SourceError
 from siamjax.ops import boxes as box_ops
 from siamjax.ops import frames as frame_ops
 from siamjax.trackers.base import Output, Result, Tracker
+from siamjax.trackers.record import Image, OnFrame, Record, cut
 from siamjax.types import Frame, Params
 
 CHUNK = 16  # frames at most
 CHUNK_BYTES = 32 << 20  # of padded pixels at most, so that large frames take shorter chunks
-Image = np.ndarray | None  # uint8 RGB [h, w, 3], None where the frame could not be decoded
-OnFrame = Callable[[int, Image, Output], None]
 
 
 @functools.partial(jax.jit, static_argnames=("tracker", "shared"))
@@ -69,7 +68,7 @@ def chunk_length(shape: tuple[int, int], longest: int = CHUNK) -> int:
 
 
 def track_frames(tracker: Tracker, params: Params, frames: Iterable[Image], boxes: Any, *,
-                 chunk: int = CHUNK, on_frame: OnFrame | None = None) -> list[Result]:
+                 chunk: int = CHUNK, on_frame: OnFrame | None = None, keep_masks: bool = True) -> list[Result]:
     """Follows every box of `boxes` through one video.
 
     Args:
@@ -79,6 +78,8 @@ def track_frames(tracker: Tracker, params: Params, frames: Iterable[Image], boxe
       boxes: `[N, 4]` or `[4]` `xywh` in the first frame, pixels.
       chunk: frames a program runs over at most.
       on_frame: called in order with each frame's number, its image and its `Output` `[N, ...]` in numpy.
+      keep_masks: whether results hold the masks, where the tracker has any: 32 KB a frame and target of 127 x 127
+        pixels. Without them memory stays constant; `on_frame` sees them all the same.
     Returns:
       a `Result` a target; row 0 is its given box.
     Raises:
@@ -91,7 +92,7 @@ def track_frames(tracker: Tracker, params: Params, frames: Iterable[Image], boxe
     count = len(targets)
     lanes = np.concatenate([targets, np.repeat(targets[-1:], padded_count(count) - count, axis=0)])
     states = start(tracker, params, frame_ops.pad(first), lanes, shared=True)
-    record = _Record(count, targets, first, on_frame)
+    record = Record(states, targets, first, on_frame, keep_masks)
     jobs = ((images, _stack(images, shape, length))
             for images, shape, length in _chunks(stream, first.shape[:2], chunk))
     _run(tracker, params, states, jobs, record, shared=True)
@@ -99,12 +100,13 @@ def track_frames(tracker: Tracker, params: Params, frames: Iterable[Image], boxe
 
 
 def track_videos(tracker: Tracker, params: Params, videos: Sequence[Iterable[Image]], boxes: Any, *,
-                 chunk: int = CHUNK) -> list[Result]:
+                 chunk: int = CHUNK, keep_masks: bool = True) -> list[Result]:
     """Follows one target in each of several videos, all in one program.
 
     Args:
       videos: as `frames` of `track_frames`, one iterable a video; they may end at different frames.
       boxes: `[V, 4]` `xywh`, the target in each video's first frame.
+      chunk, keep_masks: as `track_frames`.
     Returns:
       a `Result` a video, as long as the video.
     Raises:
@@ -148,7 +150,7 @@ def track_videos(tracker: Tracker, params: Params, videos: Sequence[Iterable[Ima
             yield images
 
     length = chunk_length((shape[0], shape[1] * (count + spare)), chunk)
-    record = _Record(count, targets, None, None)
+    record = Record(states, targets, None, None, keep_masks)
 
     def jobs():
         stream = rows()
@@ -157,10 +159,10 @@ def track_videos(tracker: Tracker, params: Params, videos: Sequence[Iterable[Ima
             yield [None] * len(batch), _tree_stack(stacked + [stack([None] * count)] * (length - len(batch)))
 
     _run(tracker, params, states, jobs(), record, shared=False)
-    return [_cut(result, lengths[lane]) for lane, result in enumerate(record.results())]
+    return [cut(result, lengths[lane]) for lane, result in enumerate(record.results())]
 
 
-def _run(tracker, params, states, jobs: Iterator, record: _Record, *, shared: bool) -> None:
+def _run(tracker, params, states, jobs: Iterator, record: Record, *, shared: bool) -> None:
     """Advances chunk by chunk; the next chunk is decoded while the device works on the last one."""
     pending: tuple[list[Image], Output, float] | None = None
     ready = time.perf_counter()
@@ -172,54 +174,6 @@ def _run(tracker, params, states, jobs: Iterator, record: _Record, *, shared: bo
         pending = images, outputs, time.perf_counter()
     if pending is not None:
         record.add(*pending, ready)
-
-
-class _Record:
-    """Outputs as they arrive, copied into a few arrays that double when they are full.
-
-    Thousands of small arrays kept between the large ones of the frames would fragment the heap: a long video
-    would take ever more memory.
-    """
-
-    def __init__(self, count: int, targets: np.ndarray, first: Image, on_frame: OnFrame | None):
-        self.count, self.on_frame, self.number = count, on_frame, 1
-        opening = Output(box=targets, score=np.ones(count, np.float32), lost=np.zeros(count, bool),
-                         valid=np.ones(count, bool))
-        self.kept = jax.tree.map(lambda leaf: leaf[None].copy(), opening)
-        self.seconds = np.zeros(1)
-        if on_frame:
-            on_frame(0, first, opening)
-
-    def add(self, images: list[Image], outputs: Output, dispatched: float, ready: float) -> float:
-        """Waits for a chunk's outputs and keeps those of its real frames and lanes; returns the time now."""
-        length = len(images)
-        new = jax.tree.map(lambda leaf: np.asarray(leaf)[:length, :self.count], outputs)
-        now = time.perf_counter()
-        each = np.full(length, (now - max(dispatched, ready)) / length)
-        place = slice(self.number, self.number + length)
-        self.kept = jax.tree.map(lambda all_, rows: _written(all_, place, rows), self.kept, new)
-        self.seconds = _written(self.seconds, place, each)
-        if self.on_frame:
-            for i, image in enumerate(images):
-                self.on_frame(self.number + i, image, jax.tree.map(lambda leaf, i=i: leaf[i], new))
-        self.number += length
-        return now
-
-    def results(self) -> list[Result]:
-        kept = jax.tree.map(lambda leaf: leaf[:self.number], self.kept)
-        return [Result(boxes=kept.box[:, n].copy(), scores=kept.score[:, n].copy(), lost=kept.lost[:, n].copy(),
-                       valid=kept.valid[:, n].copy(), seconds=self.seconds[:self.number].copy())
-                for n in range(self.count)]
-
-
-def _written(array: np.ndarray, place: slice, rows: np.ndarray) -> np.ndarray:
-    """`array` with `rows` at `place`, in a larger one where it is full."""
-    if place.stop > len(array):
-        grown = np.zeros((max(2 * len(array), place.stop), *array.shape[1:]), array.dtype)
-        grown[:len(array)] = array
-        array = grown
-    array[place] = rows
-    return array
 
 
 _END: Any = object()
@@ -262,8 +216,3 @@ def _stack(images: list[Image], shape: tuple[int, int], length: int) -> Frame:
 
 def _tree_stack(trees: list) -> Any:
     return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
-
-
-def _cut(result: Result, length: int) -> Result:
-    return Result(*(getattr(result, name)[:length] for name in ("boxes", "scores", "lost", "valid",
-                                                               "seconds")))

@@ -37,6 +37,7 @@ class SiamRPNConfig:
       lost_threshold: `lost` is a score below it.
       half_pixel: centre of a box, see `ops.boxes.centre_and_size`; False as in PySOT's evaluation (SPEC 0).
       resampling: `float`, or `reference` for OpenCV's 8-bit values to the bit.
+      crop_rule: whose rounding of a crop's corner, `pysot` or `siammask`; on exact halves they differ.
       channel_order: order of channels the net was trained on.
     """
 
@@ -51,6 +52,7 @@ class SiamRPNConfig:
     lost_threshold: float = 0.5
     half_pixel: bool = False
     resampling: crops.Resampling = "float"
+    crop_rule: crops.Rule = "pysot"
     channel_order: str = "bgr"
 
     def __post_init__(self):
@@ -69,6 +71,8 @@ class SiamRPNConfig:
             refuse("temperature", "use a positive number, 1 as published")
         if self.resampling not in ("float", "reference"):
             refuse("resampling", "use float or reference")
+        if self.crop_rule not in ("pysot", "siammask"):
+            refuse("crop_rule", "use pysot or siammask")
         if self.channel_order not in ("rgb", "bgr"):
             refuse("channel_order", "use rgb or bgr")
 
@@ -121,12 +125,14 @@ class Proposal:
       size: `[2]` (w, h), frame pixels.
       score: `[]` foreground probability, before penalty and window.
       rate: `[]` share of `size` to take over: learning rate times penalty times score.
+      index: `[]` int32, its anchor, `(a * G + y) * G + x` in a search of `G x G` cells.
     """
 
     offset: Any
     size: Any
     score: Any
     rate: Any
+    index: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,19 +174,29 @@ class SiamRPNTracker:
 
 def cut(config: SiamRPNConfig, state: State, frame: Frame, side: Array, size: int) -> Array:
     """Crop `[size, size, 3]` of the square of `side` frame pixels round the target, in the net's channel order."""
-    crop = crops.crop(frame, state.centre, side, size, state.mean, rule="pysot", resampling=config.resampling)
+    crop = crops.crop(frame, state.centre, side, size, state.mean, rule=config.crop_rule,
+                      resampling=config.resampling)
     return crop[..., ::-1] if config.channel_order == "bgr" else crop
 
 
 def search(config: SiamRPNConfig, net: nn.Module, params: Params, state: State, frame: Frame, search_size: int,
            window_influence: Array) -> Proposal:
     """The best proposal in the crop of `search_size` pixels round the last place."""
+    scale, (cls, loc) = look(config, net, params, state, frame, search_size)
+    return choose(config, state, scale, window_influence, cls[0], loc[0])
+
+
+def look(config: SiamRPNConfig, net: nn.Module, params: Params, state: State, frame: Frame,
+         search_size: int) -> tuple[Array, Any]:
+    """What the net sees round the last place.
+
+    Returns:
+      the crop's scale `[]`, crop pixels a frame pixel, and all that `detect` gives, for a batch of one.
+    """
     side = crops.context_side(state.size[0], state.size[1], config.context)
-    scale = config.exemplar_size / side  # crop pixels a frame pixel
     crop = cut(config, state, frame, side * (search_size / config.exemplar_size), search_size)
     kernels = jax.tree.map(lambda k: k[None], state.kernels)
-    proposals: Any = net.apply(params, kernels, crop[None], method="detect")
-    return choose(config, state, scale, window_influence, *(maps[0] for maps in proposals))
+    return config.exemplar_size / side, net.apply(params, kernels, crop[None], method="detect")
 
 
 def choose(config: SiamRPNConfig, state: State, scale: Array, window_influence: Array, cls: Array,
@@ -204,7 +220,7 @@ def choose(config: SiamRPNConfig, state: State, scale: Array, window_influence: 
     window = jnp.tile(postprocess.hann(grid).reshape(-1), config.anchors.per_cell)
     best = jnp.argmax(penalty * rank * (1 - window_influence) + window * window_influence)
     return Proposal(offset=proposals[best, :2] / scale, size=proposals[best, 2:] / scale, score=score[best],
-                    rate=penalty[best] * score[best] * state.settings.lr)
+                    rate=penalty[best] * score[best] * state.settings.lr, index=best.astype(jnp.int32))
 
 
 def follow(state: State, proposal: Proposal) -> State:

@@ -82,27 +82,6 @@ def area(corners) -> float:
     return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
 
 
-def iou(a, b) -> float:
-    """Of two convex polygons, exactly: one is clipped by the lines of the other."""
-    left, clip = [np.float64(p) for p in a], np.float64(b)
-    if np.cross(*np.pad(clip[1:3] - clip[0:2], ((0, 0), (0, 1))))[2] < 0:
-        clip = clip[::-1]
-    for start, end in zip(clip, np.roll(clip, -1, 0)):
-        side = [(end - start)[0] * (p - start)[1] - (end - start)[1] * (p - start)[0] for p in left]
-        kept = []
-        for i, p in enumerate(left):
-            q, at_p, at_q = left[i - 1], side[i], side[i - 1]
-            if (at_p >= 0) != (at_q >= 0):
-                kept.append(q + (p - q) * at_q / (at_q - at_p))
-            if at_p >= 0:
-                kept.append(p)
-        left = kept
-        if not left:
-            return 0.0
-    shared = area(left)
-    return shared / (area(a) + area(b) - shared)
-
-
 def overlap(corners, mask) -> float:
     """IoU of a rectangle and a mask whose pixels are squares."""
     fine = np.kron(mask > 0, np.ones((4, 4), bool))
@@ -114,7 +93,7 @@ def overlap(corners, mask) -> float:
     return (within & fine).sum() / max((within | fine).sum(), 1)
 
 
-def agrees(ours, region_points) -> bool:
+def agrees(ours, region_points, iou) -> bool:
     """The least area within 1 %, and the place of one of the rectangles that come within 0.1 % of it."""
     candidates = calipers(region_points)
     least = min(size for size, _ in candidates)
@@ -122,17 +101,17 @@ def agrees(ours, region_points) -> bool:
     return area(ours) <= 1.01 * least and max(iou(ours, corners) for corners in near) >= 0.97
 
 
-def test_a_thousand_random_masks_have_the_rectangles_of_rotating_calipers():
+def test_a_thousand_random_masks_have_the_rectangles_of_rotating_calipers(polygon_iou):
     solid, sizes, _, turned, _ = rectangles_of(random_masks(1000, 48))
     for corners, piece, size in zip(turned, solid, sizes):
-        assert size == 0 or agrees(corners, np.argwhere(piece)[:, ::-1])
+        assert size == 0 or agrees(corners, np.argwhere(piece)[:, ::-1], polygon_iou)
         (right, _), (_, down) = corners[1] - corners[0], corners[3] - corners[0]
         assert right >= 0
         assert down >= 0
     assert (sizes > 0).sum() > 950
 
 
-def test_the_reference_masks_have_opencvs_rectangles(golden):
+def test_the_reference_masks_have_opencvs_rectangles(golden, polygon_iou):
     g = golden("resample")
     shape = tuple(g["contour/shape_hw"].tolist())
     binary = np.unpackbits(g["contour/mask_bits"], axis=1)[:, :np.prod(shape)].reshape(-1, *shape)
@@ -145,8 +124,8 @@ def test_the_reference_masks_have_opencvs_rectangles(golden):
         np.testing.assert_array_equal(upright[i], rectangles.box_corners(jnp.float32([x, y, w - 1, h - 1])))
         wanted = g["contour/box_points_xy"][i]
         np.testing.assert_allclose(area(turned[i]), area(wanted), rtol=1e-4)
-        assert agrees(turned[i], np.argwhere(solid[i])[:, ::-1])
-        assert iou(turned[i], wanted) > 0.999 or i == 30  # whose mask has two rectangles of one area
+        assert agrees(turned[i], np.argwhere(solid[i])[:, ::-1], polygon_iou)
+        assert polygon_iou(turned[i], wanted) > 0.999 or i == 30  # whose mask has two rectangles of one area
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (3, 3), (40, 1), (1, 40), (48, 48)])
@@ -190,15 +169,15 @@ def test_no_rectangle_near_the_best_overlap_is_much_better():
 
 
 @pytest.mark.parametrize("degrees", [0, 17, 45, 80])
-def test_of_a_turned_rectangle_both_that_turn_find_the_angle_and_the_sides(degrees):
+def test_of_a_turned_rectangle_both_that_turn_find_the_angle_and_the_sides(degrees, polygon_iou):
     y, x = np.mgrid[:48, :48] - 23.5
     angle = np.deg2rad(degrees)
     axes = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     u, v = (axis[0] * x + axis[1] * y for axis in axes)
     half = np.array([[-18, -9], [18, -9], [18, 9], [-18, 9]])
     _, _, _, turned, best = rectangles_of(((np.abs(u) < 18) & (np.abs(v) < 9))[None])
-    assert iou(turned[0], half @ axes + 23.5) > 0.9  # half a pixel inside of the outline
-    assert iou(best[0], half @ axes + 23.5) > 0.96
+    assert polygon_iou(turned[0], half @ axes + 23.5) > 0.9  # half a pixel inside of the outline
+    assert polygon_iou(best[0], half @ axes + 23.5) > 0.96
 
 
 def test_a_box_has_its_corners_in_reading_order():

@@ -1,0 +1,165 @@
+"""The SiamMask tracker: the best proposal of a search crop, and the mask of its cell (SPEC 8.2)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax import struct
+
+from siamjax.errors import ConfigError
+from siamjax.ops import boxes, crops, masks, rectangles
+from siamjax.trackers import siamrpn
+from siamjax.trackers.base import Output, as_frame, hold
+from siamjax.types import Array, ArrayLike, Frame, Params
+
+Rectangle = Literal["min_max", "rotated", "optimised"]
+RECTANGLES = {"min_max": rectangles.min_max, "rotated": rectangles.min_area, "optimised": rectangles.best_overlap}
+MIN_AREA = 100.0  # px, within the outline of a mask that is worth a rectangle
+
+
+@dataclasses.dataclass(frozen=True)
+class SiamMaskConfig(siamrpn.SiamRPNConfig):
+    """Settings of the tracker; the defaults are SiamMask's for VOT (`config_vot.json`), with refined masks.
+
+    Attributes:
+      mask_size: side of the masks that the net gives, pixels: 127 refined, 63 at the base.
+      mask_threshold: a pixel belongs to the target above it, 0..1.
+      rectangle: which one stands for the mask: `min_max` upright, `rotated` of least area, or `optimised` for
+        overlap (see `ops.rectangles`).
+      mask_border: probability beyond a mask's rim, which its last pixel blends into: 0 for PySOT, -1 for SiamMask.
+      fallback_clipped: whether the box that stands in for a mask of 100 px or less has been clipped to the frame
+        (PySOT) or not yet (SiamMask).
+    """
+
+    penalty_k: float = 0.04
+    window_influence: float = 0.42
+    lr: float = 0.25
+    crop_rule: crops.Rule = "siammask"
+    mask_size: int = 127
+    mask_threshold: float = 0.3
+    rectangle: Rectangle = "rotated"
+    mask_border: float = -1.0
+    fallback_clipped: bool = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.mask_size < 2:
+            raise ConfigError(f"mask_size is {self.mask_size}", "SiamMaskConfig.mask_size",
+                              "use the side of the net's masks, 127 or 63 as published")
+        if not 0 <= self.mask_threshold <= 1:
+            raise ConfigError(f"mask_threshold is {self.mask_threshold}", "SiamMaskConfig.mask_threshold",
+                              "use a probability between 0 and 1")
+        if self.rectangle not in RECTANGLES:
+            raise ConfigError(f"rectangle is {self.rectangle!r}", "SiamMaskConfig.rectangle",
+                              f"use one of {', '.join(RECTANGLES)}")
+        if self.mask_border > 0:
+            raise ConfigError(f"mask_border is {self.mask_border}", "SiamMaskConfig.mask_border", "use 0 or less")
+
+    def settings(self) -> SiamMaskSettings:
+        return SiamMaskSettings(*(jnp.float32(getattr(self, field.name))
+                                  for field in dataclasses.fields(SiamMaskSettings)))
+
+    def build(self, net: nn.Module) -> SiamMaskTracker:
+        """The tracker of `net` with these settings."""
+        return SiamMaskTracker(net, self)
+
+
+@struct.dataclass
+class SiamMaskSettings(siamrpn.Settings):
+    """The numbers that ride along, float32 `[]` each."""
+
+    mask_threshold: Any
+
+
+@struct.dataclass
+class SiamMaskState(siamrpn.State):
+    """The state of the boxes, and the last `mask` `[m, m]`, `affine` `[2, 3]` and `polygon` `[4, 2]`, which are held
+    over frames that cannot be decoded; at first the given box, filled. They have no part in what follows."""
+
+    mask: Any
+    affine: Any
+    polygon: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class SiamMaskTracker:
+    """Tracks as `SiamRPNTracker`; each answer has the mask of the chosen cell, and a rectangle that stands for it.
+
+    Attributes:
+      net: a module with `embed_exemplar`, `detect` and `mask_at`, as `nets.siammask.SiamMask`.
+      config: settings.
+    Source: SiamMask (Wang et al. 2019); SiamMask, tools/test.py; PySOT, tracker/siammask_tracker.py. Departures:
+    those of `SiamRPNTracker`; the mask is not pasted into the frame (see `ops.masks`).
+    """
+
+    net: nn.Module
+    config: SiamMaskConfig = SiamMaskConfig()
+
+    def init(self, params: Params, frame: Frame | ArrayLike, box: ArrayLike) -> SiamMaskState:
+        """State after the first frame; `box` `[4]` is `xywh`, frame pixels."""
+        state = siamrpn.SiamRPNTracker(self.net, self.config).init(params, frame, box)
+        fields = {field.name: getattr(state, field.name) for field in dataclasses.fields(state)}
+        box = jnp.asarray(box, jnp.float32)
+        mask, affine = masks.filled_box(box, self.config.mask_size)
+        return SiamMaskState(**fields, mask=mask, affine=affine, polygon=rectangles.box_corners(box))
+
+    def step(self, params: Params, state: SiamMaskState, frame: Frame | ArrayLike) -> tuple[SiamMaskState, Output]:
+        """State and answer after `frame`."""
+        frame, config = as_frame(frame), self.config
+        scale, (cls, loc, cues) = siamrpn.look(config, self.net, params, state, frame, config.search_size)
+        proposal = siamrpn.choose(config, state, scale, state.settings.window_influence, cls[0], loc[0])
+        grid = config.anchors.grid_of(cls.shape[1])
+        cell = cell_of(proposal.index, grid)
+        logits: Any = self.net.apply(params, cues, cell[None], method="mask_at")
+        mask, affine = jax.nn.sigmoid(logits[0]), paste_affine(config, state, frame, cell, grid)
+        followed = siamrpn.follow(state, proposal)
+        moved = siamrpn.clip(followed, frame)
+        stand_in = moved if config.fallback_clipped else followed
+        box = boxes.join(stand_in.centre, stand_in.size, half_pixel=config.half_pixel)
+        polygon = polygon_of(config, mask, affine, frame, state.settings.mask_threshold, box)
+        state = hold(frame.valid, moved.replace(mask=mask, affine=affine, polygon=polygon), state)
+        return state, Output(
+            box=boxes.join(state.centre, state.size, half_pixel=config.half_pixel), score=state.score,
+            lost=state.score < state.settings.lost_threshold, valid=frame.valid, mask=state.mask,
+            affine=state.affine, polygon=state.polygon)
+
+
+def cell_of(index: Array, grid: int) -> Array:
+    """The cell `[2]` int32 (row, column) of anchor `index` `[]`, which is `(a * G + row) * G + column`."""
+    return jnp.stack(jnp.divmod(index % (grid * grid), grid)).astype(jnp.int32)
+
+
+def paste_affine(config: SiamMaskConfig, state: siamrpn.State, frame: Frame, cell: Array, grid: int) -> Array:
+    """From the pixels of a cell's mask to the frame's: `[2, 3]`.
+
+    The mask covers the exemplar's square round its cell's centre.
+
+    Args:
+      state: before the frame, whose place the crop was cut round.
+      cell: `[2]` (row, column) of `grid x grid`.
+    Source: SPEC 8.2. Quirks of the references, kept: the whole crop is placed by its unrounded centre, and
+    everything shrinks by one pixel in the width and height of the frame.
+    """
+    side = crops.context_side(state.size[0], state.size[1], config.context)
+    _, whole = crops.window(state.centre, side * (config.search_size / config.exemplar_size), config.crop_rule)
+    pixel = whole / config.search_size  # frame pixels a crop pixel
+    middle = (cell[::-1] - (grid - 1) / 2) * config.anchors.stride  # from the crop's, crop pixels
+    corner = state.centre + (middle - config.exemplar_size / 2) * pixel
+    extent = frame.extent[::-1].astype(jnp.float32)
+    shrink = (extent - 1) / extent
+    scale = shrink * (config.exemplar_size * pixel / config.mask_size)
+    return jnp.concatenate([jnp.diag(scale), (shrink * corner)[:, None]], axis=1)
+
+
+def polygon_of(config: SiamMaskConfig, mask: Array, affine: Array, frame: Frame, threshold: Array,
+               box: Array) -> Array:
+    """The rectangle `[4, 2]` that stands for a mask, or the corners of `box` `[4]` where it is of 100 px or less."""
+    if mask.shape != (config.mask_size, config.mask_size):
+        raise ConfigError(f"the net's masks are {mask.shape[0]} x {mask.shape[1]}", "SiamMaskConfig.mask_size",
+                          f"set it to {mask.shape[0]}, it is {config.mask_size}")
+    region = masks.region(mask, affine, frame.extent, threshold, config.mask_border)
+    return jnp.where(region.area > MIN_AREA, RECTANGLES[config.rectangle](region), rectangles.box_corners(box))
