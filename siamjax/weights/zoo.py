@@ -15,15 +15,18 @@ from flax import traverse_util
 from siamjax.errors import SourceError, WeightsError
 from siamjax.nets.alexnet import PYSOT, AlexNet
 from siamjax.nets.layers import Norm
+from siamjax.nets.mask_heads import Refine
 from siamjax.nets.mobilenet import MobileNetV2
 from siamjax.nets.necks import Adjust
 from siamjax.nets.resnet import ResNet
-from siamjax.nets.rpn_heads import DepthwiseRPN, MultiRPN, SimilarityRPN, UpChannelRPN
+from siamjax.nets.rpn_heads import DepthwiseBranch, DepthwiseRPN, MultiRPN, SimilarityRPN, UpChannelRPN
 from siamjax.nets.siamfc import SiamFC
+from siamjax.nets.siammask import SiamMask
 from siamjax.nets.siamrpn import SiamRPN
 from siamjax.trackers.base import LoadedTracker
 from siamjax.trackers.longterm import LongTermConfig, LongTermTracker
 from siamjax.trackers.siamfc import SiamFCTracker
+from siamjax.trackers.siammask import SiamMaskConfig
 from siamjax.trackers.siamrpn import SiamRPNConfig, SiamRPNTracker
 from siamjax.weights import files, names, spec
 from siamjax.weights.prepare import prepare as prepare_net
@@ -55,6 +58,15 @@ _R50 = SiamRPNConfig(penalty_k=0.05, window_influence=0.42, lr=0.38)
 _R50_OTB = SiamRPNConfig(penalty_k=0.24, window_influence=0.50, lr=0.25)
 _LONG = (128, 256, 512)  # channels of each level in the long-term net
 
+# SiamMask's base configuration, its config_vot, and PySOT's (SPEC 8.2). The refined nets hold a coarse mask too.
+_MASK_BASE = SiamMaskConfig(penalty_k=0.09, window_influence=0.39, lr=0.38, mask_size=63)
+_MASK_SHARP = SiamMaskConfig(penalty_k=0.04, window_influence=0.42, lr=0.25)
+_MASK_R50 = SiamMaskConfig(penalty_k=0.10, window_influence=0.41, lr=0.32, crop_rule="pysot", mask_threshold=0.15,
+                           mask_border=0.0, fallback_clipped=True)
+_COARSE = DepthwiseBranch(hidden=256, features=63 * 63)
+_BASE = SiamMask(ResNet(used_layers=(3,)), Adjust((256,), margin=4), DepthwiseRPN(), _COARSE)
+_SHARP = SiamMask(ResNet(used_layers=(0, 1, 2, 3)), Adjust((256,), margin=4), DepthwiseRPN(), _COARSE, Refine())
+
 ZOO: dict[str, Entry] = {
     "siamfc_alexnet": Entry(SiamFCTracker(SiamFC(AlexNet())), "SiamFC, three scales, as siamfc-pytorch",
                             names=names.siamfc()),
@@ -81,6 +93,12 @@ ZOO: dict[str, Entry] = {
     "siamrpn_r50_lt": Entry(
         LongTermTracker(SiamRPN(ResNet(), MultiRPN(_LONG), Adjust(_LONG)), LongTermConfig()),
         "SiamRPN++ on ResNet-50, long-term, PySOT's siamrpn_r50_l234_dwxcorr_lt", names=names.siamrpn_r50()),
+    "siammask_base": Entry(_MASK_BASE.build(_BASE), "SiamMask with coarse masks, 63 px wide",
+                           names=names.siammask(refined=False)),
+    "siammask_sharp": Entry(_MASK_SHARP.build(_SHARP), "SiamMask with refined masks, 127 px wide; settings for VOT",
+                            names=names.siammask()),
+    "siammask_r50": Entry(_MASK_R50.build(_SHARP), "the same in PySOT, its siammask_r50_l3",
+                          names=names.siammask_r50()),
     "siamfc": Entry(SiamFCTracker(SiamFC(AlexNet(), logit_bias=True)), "SiamFC trained further by this project",
                     weights="siamfc.safetensors"),
     "siamrpn_small": Entry(

@@ -17,7 +17,8 @@ PUBLISHED = {
     "siamfc_alexnet": "siamfc", "siamrpn_alex": "siamrpn_alex_dwxcorr", "siamrpn_alex_otb": "siamrpn_alex_dwxcorr",
     "siamrpn_upchannel": "upchannel_alex", "siamrpn_mobilev2": "siamrpn_mobilev2_l234_dwxcorr",
     "siamrpn_r50": "siamrpn_r50_l234_dwxcorr", "siamrpn_r50_otb": "siamrpn_r50_l234_dwxcorr_otb",
-    "siamrpn_r50_lt": "siamrpn_r50_l234_dwxcorr_lt"}
+    "siamrpn_r50_lt": "siamrpn_r50_l234_dwxcorr_lt", "siammask_base": "siammask_base",
+    "siammask_sharp": "siammask_sharp", "siammask_r50": "siammask_r50_l3"}
 LEGACY = dict(zip((0, 1, 4, 5, 8, 9, 11, 12, 14, 15), (f"layer{i}.{j}" for i in range(1, 6) for j in (0, 1))))
 
 
@@ -90,11 +91,11 @@ def test_small_resnets(golden, tag, make, blocks):
 @pytest.mark.parametrize("model", PUBLISHED)
 def test_nothing_but_the_model_itself_fits(golden, model):
     """Models that differ in names overlap less; those that differ in widths alone have other shapes."""
-    tensors = checkpoint(golden, PUBLISHED[model], value=0.5)
+    tensors, table = checkpoint(golden, PUBLISHED[model], value=0.5), zoo.ZOO[model].names
     for other, entry in zoo.ZOO.items():
         if other in PUBLISHED:
             same = convert.overlap(tensors, entry.names) == 1 and convert.fits(tensors, entry.names, wanted(other))
-            assert same == (wanted(other) == wanted(model)), other
+            assert same == (set(entry.names) == set(table) and wanted(other) == wanted(model)), other
 
 
 @pytest.mark.parametrize("counters", ["with", "without"])
