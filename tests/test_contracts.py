@@ -20,8 +20,10 @@ from siamjax.trackers import loop
 from siamjax.trackers.base import LoadedTracker
 from siamjax.trackers.longterm import LongTermConfig
 from siamjax.trackers.siamfc import SiamFCConfig
+from siamjax.trackers.siammask import SiamMaskConfig
 from siamjax.trackers.siamrpn import SiamRPNConfig
 from siamjax.training.freezing import Phase
+from siamjax.training.mask_objective import MaskObjective
 from siamjax.training.objectives import LogisticObjective
 from siamjax.training.rpn_objective import RPNObjective
 from siamjax.training.state import new_state
@@ -93,16 +95,21 @@ def reference(name: str) -> np.ndarray:
 
 def objective_of(tracker):
     """The objective that trains a tracker's net."""
-    kinds = {SiamFCConfig: LogisticObjective(centre="box"), SiamRPNConfig: RPNObjective()}
+    kinds = {SiamFCConfig: LogisticObjective(centre="box"), SiamMaskConfig: MaskObjective(),
+             SiamRPNConfig: RPNObjective()}
     return next(objective for kind, objective in kinds.items() if isinstance(tracker.config, kind))
 
 
 def a_pair(tracker, video, box) -> TrainPair:
-    """The target of the video in a crop of its middle, and in the whole of its second frame."""
+    """The target of the video in a crop of its middle, and in the whole of its second frame, where it is a square."""
     rows = [np.float32(np.kron(video[t], np.ones((2, 2, 1))))[None] for t in (0, 1)]
     search, size = rows[1][:, :255, :255], tracker.config.exemplar_size
+    mask = np.zeros(search.shape[:3], np.float32)
+    x, y, w, h = (np.int32(box) + (1, 2, 0, 0)) * 2
+    mask[:, y:y + h, x:x + w] = 1
     return TrainPair(rows[0][:, 60:60 + size, 80:80 + size], search, box[None] * 2 - [[80, 60, 0, 0]],
-                     (box[None] + [[1, 2, 0, 0]]) * 2, np.array([True]), np.arange(1), None)
+                     (box[None] + [[1, 2, 0, 0]]) * 2, np.array([True]), np.arange(1), None,
+                     mask, np.array([True]))
 
 
 def same_draw(_, pair: TrainPair) -> TrainPair:
