@@ -1,0 +1,110 @@
+"""Nets of two inputs whose embeddings can be compared: Siamese (one tower) and pseudo-Siamese (two)."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from siamjax.errors import ConfigError
+from siamjax.ops.distances import normalised
+from siamjax.precision import PARITY, Precision
+from siamjax.types import Array
+
+Side: TypeAlias = Literal["first", "second"]
+
+
+class EmbeddingHead(nn.Module):
+    """Global average pool and a dense layer.
+
+    Attributes:
+      features: numbers of an embedding.
+      normalise: embeddings have Euclidean length 1.
+      precision: dtype and precision of the product; embeddings are float32.
+    """
+
+    features: int = 128
+    normalise: bool = True
+    precision: Precision = PARITY
+
+    @nn.compact
+    def __call__(self, features: Array | tuple[Array, ...]) -> Array:
+        """Embeddings `[B, features]` of features `[B, ..., C]`; the levels of a backbone with several side by side."""
+        levels = features if isinstance(features, tuple) else (features,)
+        pooled = jnp.concatenate([level.reshape(len(level), -1, level.shape[-1]).astype(jnp.float32).mean(1)
+                                  for level in levels], axis=-1)
+        embedding = nn.Dense(self.features, dtype=self.precision.dtype, precision=self.precision.lax,
+                             name="dense")(pooled).astype(jnp.float32)
+        return normalised(embedding) if self.normalise else embedding
+
+
+class Tower(nn.Module):
+    """A backbone and what makes embeddings of its features.
+
+    Attributes:
+      backbone: any module that maps inputs `[B, ...]` to features `[B, ..., C]`, or a tuple of such.
+      head: maps these to embeddings `[B, D]`.
+    """
+
+    backbone: nn.Module
+    head: nn.Module = EmbeddingHead()
+
+    def __call__(self, x: Array, *, train: bool = False) -> Array:
+        return self.head(self.backbone(x, train=train))
+
+
+class Siamese(nn.Module):
+    """One tower for both inputs: equal inputs have equal embeddings.
+
+    Its parameters are those of `backbone` and `head`, named as in the trackers, so that it starts from the backbone
+    of a tracker and a tracker from its own.
+
+    Attributes:
+      backbone, head: see `Tower`.
+    Source: Bromley et al. 1993; Hadsell et al. 2006.
+    """
+
+    backbone: nn.Module
+    head: nn.Module = EmbeddingHead()
+
+    def __call__(self, first: Array, second: Array, *, train: bool = False) -> tuple[Array, Array]:
+        """Embeddings `[B, D]` of both inputs of each pair.
+
+        In training BatchNorm sees both sides as one batch where they have one shape, else one after the other.
+        """
+        if first.shape != second.shape:
+            return self.embed(first, train=train), self.embed(second, train=train)
+        both = self.embed(jnp.concatenate([first, second]), train=train)
+        return both[:len(first)], both[len(first):]
+
+    def embed(self, x: Array, side: Side = "first", *, train: bool = False) -> Array:
+        """Embeddings `[B, D]` of inputs `[B, ...]`, the same on either side."""
+        return self.head(self.backbone(x, train=train))
+
+
+class PseudoSiamese(nn.Module):
+    """Two towers, of their own architecture, parameters and kind of input, whose embeddings are comparable.
+
+    Attributes:
+      first, second: modules that map inputs to embeddings of one size `D`, such as `Tower`.
+    """
+
+    first: nn.Module
+    second: nn.Module
+
+    def __call__(self, first: Array, second: Array, *, train: bool = False) -> tuple[Array, Array]:
+        """Embeddings `[B, D]` of both inputs of each pair.
+
+        Raises:
+          ConfigError: the towers' embeddings are not of one size.
+        """
+        one, other = self.embed(first, "first", train=train), self.embed(second, "second", train=train)
+        if one.shape[-1] != other.shape[-1]:
+            raise ConfigError(f"the towers give embeddings of {one.shape[-1]} and of {other.shape[-1]} numbers",
+                              "PseudoSiamese", "give their heads the same number of features")
+        return one, other
+
+    def embed(self, x: Array, side: Side, *, train: bool = False) -> Array:
+        """Embeddings `[B, D]` of inputs `[B, ...]` of one side."""
+        return (self.first if side == "first" else self.second)(x, train=train)

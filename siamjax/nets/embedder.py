@@ -1,0 +1,71 @@
+"""An embedding net with the settings of its use: what a weight file of one rebuilds."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from siamjax.errors import ConfigError
+from siamjax.nets.contrastive import Side
+from siamjax.ops import distances
+from siamjax.ops.distances import DistanceName
+from siamjax.ops.views import View
+from siamjax.types import Array, ArrayLike, Params
+
+
+@dataclasses.dataclass(frozen=True)
+class EmbedderConfig:
+    """How an embedding net is used.
+
+    Attributes:
+      first, second: what each side takes.
+      distance: by which embeddings are compared.
+      context: margin around an object's box in the images, as a part of width plus height (SPEC 1.1).
+      channel_order: of images, "rgb" or "bgr".
+    """
+
+    first: View = dataclasses.field(default_factory=View)
+    second: View = dataclasses.field(default_factory=View)
+    distance: DistanceName = "euclidean"
+    context: float = 0.5
+    channel_order: Literal["rgb", "bgr"] = "rgb"
+
+    def __post_init__(self):
+        distances.named(self.distance)
+        if self.channel_order not in ("rgb", "bgr"):
+            raise ConfigError(f"channel_order is {self.channel_order!r}", where="EmbedderConfig.channel_order",
+                              do="use 'rgb' or 'bgr'")
+
+    def build(self, net: nn.Module) -> Embedder:
+        """The embedder with `net`."""
+        return Embedder(net, self)
+
+
+@dataclasses.dataclass(frozen=True)
+class Embedder:
+    """A net of two comparable inputs (`nets.contrastive`) and its settings; parameters are an argument.
+
+    Attributes:
+      net: module with `embed(x, side)`.
+      config: settings.
+    """
+
+    net: nn.Module
+    config: EmbedderConfig
+
+    def embed(self, params: Params, x: ArrayLike, side: Side = "first") -> Array:
+        """Embeddings `[B, D]` of inputs `[B, ...]` as `config.first` or `config.second` says, images RGB 0..255."""
+        view = self.config.first if side == "first" else self.config.second
+        x = jnp.asarray(x, view.inputs().dtype)
+        if x.shape[1:] != view.inputs().shape[1:]:
+            raise ConfigError(f"inputs of shape {x.shape[1:]}", f"Embedder.embed, {side} side",
+                              f"give {view.kind} of shape {view.inputs().shape[1:]}")
+        x = x[..., ::-1] if view.kind == "image" and self.config.channel_order == "bgr" else x
+        return self.net.apply(params, x, side, method="embed")  # type: ignore[return-value]
+
+    def distance(self, a: ArrayLike, b: ArrayLike) -> Array:
+        """Distance `[...]` of embeddings `[..., D]`."""
+        return distances.named(self.config.distance)(a, b)
