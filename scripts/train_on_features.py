@@ -28,7 +28,7 @@ from siamjax.data.readers import open_split
 from siamjax.errors import ConfigError
 from siamjax.nets.siamrpn import SiamRPN
 from siamjax.training.experiment import Experiment, load_experiment
-from siamjax.training.loop import start_from
+from siamjax.training.start import start_from
 from siamjax.types import TrainPair
 from siamjax.weights import files, zoo
 from siamjax.weights.prepare import prepare

@@ -47,6 +47,8 @@ class PairBatch:
         data is not asked for masks.
       masked: `[B]` bool, False where the target's mask is not known, or the search shows another object; None with
         `search_mask`.
+      identity: `[B, 2]` int32, which object `exemplar` and `search` show: the same number for the same object; None
+        where that is not known. From the pipeline: the number of its track.
     """
 
     exemplar: Any
@@ -57,6 +59,7 @@ class PairBatch:
     index: Any
     search_mask: Any = None
     masked: Any = None
+    identity: Any = None
 
 
 @struct.dataclass
@@ -65,12 +68,12 @@ class TrainPair:
 
     Attributes:
       exemplar: `[B, h, h, 3]` float32 RGB 0..255.
-      search: `[B, H, H, 3]` float32 RGB 0..255.
+      search: `[B, H, H, 3]` float32 RGB 0..255; another view of it (`ops.views`) where a net's second side takes one.
       exemplar_box, search_box: `[B, 4]` float32 `xywh` of the object, pixels of its crop.
       similar, index: as in `PairBatch`.
       key: `[B]` typed keys, for what an objective draws of each pair.
       mask: `[B, H, H]` float32, how much of each pixel of `search` is the target's, 0..1; None without masks.
-      masked: as in `PairBatch`.
+      masked, identity: as in `PairBatch`.
     """
 
     exemplar: Any
@@ -82,3 +85,4 @@ class TrainPair:
     key: Any
     mask: Any = None
     masked: Any = None
+    identity: Any = None

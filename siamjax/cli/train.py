@@ -42,7 +42,9 @@ def train(
         if not equals:
             raise ConfigError(f"'{text}' is not a setting", "--set", "write --set KEY=VALUE")
         config = replace_by_path(config, path, value)
-    tracks = make_tracks(seed=config.seed) if data is None else open_split(data)[0]
+    tracks = make_tracks(config.synthetic, seed=config.seed) if data is None else open_split(data)[0]
     name = "the synthetic set" if data is None else data.resolve().name
     weights = loop.train(config, tracks, output, data=name, stop_at=steps)
-    print(f"wrote {weights}\ntrack with it: siamjax track SOURCE --model {output}")
+    print(f"wrote {weights}")
+    if config.tracker is not None:
+        print(f"track with it: siamjax track SOURCE --model {output}")

@@ -60,7 +60,7 @@ def make_augment(config: AugmentConfig) -> Callable[[Array, PairBatch], TrainPai
             "search", sample.search, sample.search_box, sample.search_mask, config.search_size, config.search
         )
         return TrainPair(exemplar, search, exemplar_box, search_box, sample.similar, sample.index,
-                         rngs.stream(key, "objective"), mask, sample.masked)
+                         rngs.stream(key, "objective"), mask, sample.masked, sample.identity)
 
     return jax.vmap(one, in_axes=(None, 0))
 

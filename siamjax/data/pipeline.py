@@ -92,8 +92,10 @@ def make_sample(tracks: Listing[Track], config: DataConfig, *, seed: int) -> Cal
     drawn = functools.partial(_sample, make_table(make_tracks(seed=seed), plain), cache, seed)
 
     def sample(index: int) -> PairBatch:
-        chance = _generator(seed, index, SHARE).random()
-        return drawn(index) if chance < config.synthetic_share else real(index)
+        if _generator(seed, index, SHARE).random() >= config.synthetic_share:
+            return real(index)
+        pair = drawn(index)
+        return pair.replace(identity=~pair.identity)  # below 0: their numbers are those of other tracks
 
     return sample
 
@@ -122,7 +124,8 @@ def _sample(table: PairTable, cache: ImageCache, seed: int, index: int) -> PairB
         mask = np.zeros(search.shape[:2], np.uint8)
     return PairBatch(
         exemplar, search, exemplar_box, search_box, similar=np.bool_(pair.similar), index=np.int32(index),
-        search_mask=mask, masked=np.bool_(known) if table.config.masks else None
+        search_mask=mask, masked=np.bool_(known) if table.config.masks else None,
+        identity=np.array([pair.exemplar.track, pair.search.track], np.int32)
     )
 
 

@@ -69,6 +69,16 @@ class MaskedTrack(Track, Protocol):
         ...
 
 
+@runtime_checkable
+class DescribedTrack(Track, Protocol):
+    """A `Track` of an object that there are words for."""
+
+    @property
+    def description(self) -> str:
+        """What the object looks like, a few words."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Sequence:
     """A `Track` whose frames are image files.

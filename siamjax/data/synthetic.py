@@ -18,6 +18,11 @@ from siamjax.data.textures import coloured_noise, sample_wrapped
 from siamjax.errors import ConfigError
 
 MOTIONS = ("still", "straight", "circle", "wave")
+COLOURS = {
+    "black": (0, 0, 0), "grey": (128, 128, 128), "white": (255, 255, 255), "red": (255, 0, 0), "green": (0, 255, 0),
+    "blue": (0, 0, 255), "yellow": (255, 255, 0), "magenta": (255, 0, 255), "cyan": (0, 255, 255),
+}
+VOCABULARY = (*COLOURS, *SHAPES, "with", "spots")  # of descriptions
 TEXTURE = 64  # px, side of an object's texture
 
 
@@ -66,8 +71,19 @@ class Attributes(NamedTuple):
     """What an object is, in words."""
 
     shape: str
-    colour: tuple[int, int, int]  # RGB
+    colour: tuple[int, int, int]  # RGB, of the lightest and darkest parts of the texture: spots
     motion: str
+    ground: tuple[int, int, int]  # RGB, of what lies between them: most of the object
+
+    @property
+    def description(self) -> str:
+        """What can be seen of it in one frame, in words of `VOCABULARY`: "green star with red spots"."""
+        return f"{colour_name(self.ground)} {self.shape} with {colour_name(self.colour)} spots"
+
+
+def colour_name(colour: tuple[int, int, int]) -> str:
+    """The nearest of `COLOURS` to an RGB colour."""
+    return min(COLOURS, key=lambda name: float(np.square(np.subtract(COLOURS[name], colour, dtype=float)).sum()))
 
 
 class Rendered(NamedTuple):
@@ -124,6 +140,10 @@ class SyntheticTrack:
     @property
     def category(self) -> str:
         return ""  # objects of one shape have nothing else in common
+
+    @property
+    def description(self) -> str:
+        return self.scene.items[self.number].attributes.description
 
     @property
     def boxes(self) -> np.ndarray:
@@ -289,12 +309,13 @@ def make_item(config: SyntheticConfig, random: np.random.Generator) -> Item:
     """Draws one object."""
     shape, motion = str(random.choice(SHAPES)), str(random.choice(MOTIONS))
     colour = random.integers(30, 256, 3)
-    colours = np.stack([colour, random.integers(0, 256, 3), colour]).astype(np.float32)
+    ground = random.integers(0, 256, 3)
+    colours = np.stack([colour, ground, colour]).astype(np.float32)
     direction = random.uniform(0, 2 * np.pi)
     speed = 0.0 if motion == "still" else random.uniform(0.3, 1) * config.max_speed
     area = np.array([config.width, config.height], float)
     return Item(
-        attributes=Attributes(shape, tuple(map(int, colour)), motion),  # type: ignore[arg-type]
+        attributes=Attributes(shape, tuple(map(int, colour)), motion, tuple(map(int, ground))),  # type: ignore[arg-type]
         texture=coloured_noise(random, TEXTURE, TEXTURE, random.uniform(8, 24), colours, octaves=3),
         radius=make_radius(shape, random),
         aspect=random.uniform(0.6, 1),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+import dataclasses
+from typing import Any, Literal, TypeAlias
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -93,6 +94,11 @@ class PseudoSiamese(nn.Module):
     first: nn.Module
     second: nn.Module
 
+    def __post_init__(self):
+        # A module that is part of both, such as a default head, would be one in Flax, with one set of parameters.
+        self.second = _copy(self.second)
+        super().__post_init__()
+
     def __call__(self, first: Array, second: Array, *, train: bool = False) -> tuple[Array, Array]:
         """Embeddings `[B, D]` of both inputs of each pair.
 
@@ -108,3 +114,10 @@ class PseudoSiamese(nn.Module):
     def embed(self, x: Array, side: Side, *, train: bool = False) -> Array:
         """Embeddings `[B, D]` of inputs `[B, ...]` of one side."""
         return (self.first if side == "first" else self.second)(x, train=train)
+
+
+def _copy(net: nn.Module) -> nn.Module:
+    """An equal module that shares no part with `net`."""
+    fields = {f.name: getattr(net, f.name) for f in dataclasses.fields(net) if f.name != "parent"}  # type: ignore
+    parts: dict[str, Any] = {k: _copy(v) for k, v in fields.items() if isinstance(v, nn.Module)}
+    return net.clone(**parts)

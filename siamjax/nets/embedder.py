@@ -62,8 +62,8 @@ class Embedder:
         x = jnp.asarray(x, view.inputs().dtype)
         if x.shape[1:] != view.inputs().shape[1:]:
             raise ConfigError(f"inputs of shape {x.shape[1:]}", f"Embedder.embed, {side} side",
-                              f"give {view.kind} of shape {view.inputs().shape[1:]}")
-        x = x[..., ::-1] if view.kind == "image" and self.config.channel_order == "bgr" else x
+                              f"give {view.modality} of shape {view.inputs().shape[1:]}")
+        x = x[..., ::-1] if view.modality == "image" and self.config.channel_order == "bgr" else x
         return self.net.apply(params, x, side, method="embed")  # type: ignore[return-value]
 
     def distance(self, a: ArrayLike, b: ArrayLike) -> Array:

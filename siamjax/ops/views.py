@@ -14,37 +14,37 @@ from siamjax.errors import ConfigError, DataError
 from siamjax.types import Array
 
 GREY = (0.299, 0.587, 0.114)  # of ITU-R BT.601
-KINDS = ("image", "sketch", "words")
+MODALITIES = ("image", "sketch", "words")
 
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """One side's kind of input.
+    """What one side takes.
 
     Attributes:
-      kind: "image": `[B, size, size, 3]` float32, 0..255; "sketch": `[B, size, size, 1]` float32 of edges, 0..255;
+      modality: "image": `[B, size, size, 3]` float32, 0..255; "sketch": `[B, size, size, 1]` float32 of edges, 0..255;
         "words": `[B, size]` int32 tokens, 0 where there is no word.
       size: side of images and sketches, px; number of words.
-      vocabulary: the words, of which token `n` is number `n - 1`; of the kind "words" alone.
+      vocabulary: the words, of which token `n` is number `n - 1`; of the modality "words" alone.
     """
 
-    kind: Literal["image", "sketch", "words"] = "image"
+    modality: Literal["image", "sketch", "words"] = "image"
     size: int = 127
     vocabulary: tuple[str, ...] = ()
 
     def __post_init__(self):
-        if self.kind not in KINDS or self.size < 1:
-            raise ConfigError(f"kind {self.kind!r} of size {self.size}", "View",
-                              f"use one of {', '.join(KINDS)} and 1 or more")
-        if (self.kind == "words") != bool(self.vocabulary) or len(set(self.vocabulary)) < len(self.vocabulary):
-            raise ConfigError(f"{len(self.vocabulary)} words of vocabulary for the kind {self.kind!r}",
-                              "View.vocabulary", "name each word once, of the kind 'words' alone")
+        if self.modality not in MODALITIES or self.size < 1:
+            raise ConfigError(f"modality {self.modality!r} of size {self.size}", "View",
+                              f"use one of {', '.join(MODALITIES)} and 1 or more")
+        if (self.modality == "words") != bool(self.vocabulary) or len(set(self.vocabulary)) < len(self.vocabulary):
+            raise ConfigError(f"{len(self.vocabulary)} words of vocabulary for the modality {self.modality!r}",
+                              "View.vocabulary", "name each word once, of the modality 'words' alone")
 
     def inputs(self, count: int = 1) -> jax.ShapeDtypeStruct:
         """Shape and dtype of `count` inputs."""
-        if self.kind == "words":
+        if self.modality == "words":
             return jax.ShapeDtypeStruct((count, self.size), jnp.int32)
-        channels = 3 if self.kind == "image" else 1
+        channels = 3 if self.modality == "image" else 1
         return jax.ShapeDtypeStruct((count, self.size, self.size, channels), jnp.float32)
 
     def tokens(self, text: str) -> np.ndarray:

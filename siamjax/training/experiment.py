@@ -12,8 +12,11 @@ from flax import linen as nn
 
 from siamjax.data.augment import AugmentConfig
 from siamjax.data.pipeline import DataConfig
+from siamjax.data.synthetic import SyntheticConfig
 from siamjax.errors import ConfigError
+from siamjax.nets.embedder import EmbedderConfig
 from siamjax.trackers.base import Tracker
+from siamjax.training.embedding_objective import EmbeddingObjective
 from siamjax.training.objectives import Objective
 from siamjax.training.optim import OptimConfig
 
@@ -41,14 +44,20 @@ class Experiment:
       objective: what ties the outputs of the net to targets and a loss.
       tracker: settings of the tracker that the weights are for, written into the weight file; the net is trained in
         its order of channels.
+      embedder: in place of `tracker`, settings of the embedding net that the weights are for; each side of the net
+        is trained on the view of the crops that it takes.
       data, augment, optim: see there.
+      synthetic: the videos that the package draws where no data is given; None for those of `SyntheticConfig`.
       seed: of everything random.
       batch_size: pairs in the global batch, over all devices and processes.
       epochs, steps_per_epoch: length of the training; the learning rate changes once an epoch.
       ema: decay of the moving average of the parameters that becomes the weights; 0 for none.
       norm_mode: whether BatchNorm uses and learns the statistics of the batch ("train") or keeps those it has
         ("eval": for weights whose BatchNorm is folded into the convolutions).
-      init_from: weight file to start from; parameters that it lacks keep their initial values.
+      init_from: weight file to start from, or a zoo name with weights in the package; parameters that it lacks keep
+        their initial values.
+      init_parts: `(path in the file, path in the net)` of the parts to take, e.g. `("backbone", "first/backbone")`;
+        None for the whole file as it is.
       checkpoint_every, log_every: steps between.
       keep: checkpoints kept.
       max_bad_steps: bad steps (NaN or Inf) in a row at which the training stops.
@@ -57,10 +66,12 @@ class Experiment:
     name: str
     net: nn.Module
     objective: Objective
-    tracker: TrackerConfig
+    tracker: TrackerConfig | None = None
+    embedder: EmbedderConfig | None = None
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
     optim: OptimConfig = dataclasses.field(default_factory=OptimConfig)
+    synthetic: SyntheticConfig | None = None
     seed: int = 0
     batch_size: int = 8
     epochs: int = 50
@@ -68,6 +79,7 @@ class Experiment:
     ema: float = 0.0
     norm_mode: Literal["train", "eval"] = "train"
     init_from: str | None = None
+    init_parts: tuple[tuple[str, str], ...] | None = None
     checkpoint_every: int = 1000
     log_every: int = 50
     keep: int = 2
@@ -85,13 +97,30 @@ class Experiment:
         if self.norm_mode not in ("train", "eval"):
             raise ConfigError(f"norm_mode is {self.norm_mode!r}", where="Experiment.norm_mode",
                               do="use 'train' or 'eval'")
+        if (self.tracker is None) == (self.embedder is None):
+            raise ConfigError("the weights are to be for a tracker or an embedding net, one of them",
+                              where="Experiment", do="give tracker or embedder")
+        if isinstance(self.objective, EmbeddingObjective):
+            self.objective.check(batch_size=self.batch_size, negative=self.data.negative)
+        if self.embedder and self.data.synthetic_share and "words" in (self.embedder.first.modality,
+                                                                       self.embedder.second.modality):
+            raise ConfigError("words and objects drawn beside those of the data", where="data.synthetic_share",
+                              do="set it to 0: descriptions are those of the data's own tracks")
 
     @property
     def steps(self) -> int:
         return self.epochs * self.steps_per_epoch
 
+    @property
+    def use(self) -> TrackerConfig | EmbedderConfig:
+        """Settings of what the weights are for."""
+        use = self.tracker or self.embedder
+        assert use is not None
+        return use
+
     def build_tracker(self) -> Tracker:
         """The tracker that the trained weights are for."""
+        assert self.tracker is not None
         return self.tracker.build(self.net)
 
 

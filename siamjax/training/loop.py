@@ -10,21 +10,19 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import traverse_util
 
-from siamjax import rngs
 from siamjax.data.augment import make_augment
 from siamjax.data.pipeline import batches
-from siamjax.errors import TrainingError, WeightsError
+from siamjax.data.views import as_seen
+from siamjax.errors import TrainingError
 from siamjax.outputs import check_folder
 from siamjax.training import interrupt, optim, output, replicas
 from siamjax.training.checkpoints import Checkpoints, write_provenance
 from siamjax.training.experiment import Experiment
 from siamjax.training.report import Report
-from siamjax.training.state import TrainState, new_state
+from siamjax.training.start import first_state
+from siamjax.training.state import TrainState
 from siamjax.training.step import Augment, make_train_step
-from siamjax.types import Params
-from siamjax.weights import backbones, files
 
 
 def train(experiment: Experiment, tracks: Sequence[Any], folder: Path, *, data: str,
@@ -51,7 +49,7 @@ def train(experiment: Experiment, tracks: Sequence[Any], folder: Path, *, data: 
     schedule = optim.make_schedule(experiment.optim, experiment.epochs, experiment.steps_per_epoch)
     phases = experiment.optim.phases(experiment.steps_per_epoch)
     optimisers = [optim.make_optimiser(experiment.optim, schedule, phase) for phase in phases]
-    augment = in_order(make_augment(experiment.augment), experiment.tracker.channel_order)
+    augment = _inputs(experiment, tracks)
 
     checkpoints = Checkpoints(folder, keep=experiment.keep)
     resumed_at = checkpoints.latest_step()
@@ -62,7 +60,7 @@ def train(experiment: Experiment, tracks: Sequence[Any], folder: Path, *, data: 
                      process_count=jax.process_count())
     first_batch = next(stream)
 
-    state = _first_state(experiment, optimisers[0], augment, first_batch)
+    state = first_state(experiment, optimisers[0], augment, first_batch)
     optim.check_paths(experiment.optim, state.params)
     output.check_space(folder, state, experiment.keep)
     if resumed_at is not None:
@@ -130,17 +128,13 @@ def _log(experiment, pending, state: TrainState, report: Report, schedule) -> No
         report.metrics(numbers[-1] + 1, {**means, "lr": rate, "skipped": int(state.skipped)})
 
 
-def _first_state(experiment: Experiment, tx, augment, batch) -> TrainState:
-    key = jax.random.key(experiment.seed)
-    pair = jax.eval_shape(augment, key, batch)
-    images = [jnp.zeros((1, *image.shape[1:]), jnp.float32) for image in (pair.exemplar, pair.search)]
-    variables = jax.jit(experiment.net.init)(rngs.stream(key, "init"), *images)
-    if experiment.init_from is not None:
-        loaded, metadata = files.load(experiment.init_from)
-        backbones.check_input(metadata, getattr(experiment.net, "backbone", None), experiment.tracker.channel_order,
-                              where=experiment.init_from)
-        variables = start_from(variables, loaded, where=experiment.init_from)
-    return new_state(variables, tx, key, ema=experiment.ema > 0)
+def _inputs(experiment: Experiment, tracks: Sequence[Any]) -> Augment:
+    """From a batch to what the net is trained on."""
+    augment = make_augment(experiment.augment)
+    if experiment.embedder is None:
+        return in_order(augment, experiment.use.channel_order)
+    use = experiment.embedder
+    return as_seen(augment, use.first, use.second, channel_order=use.channel_order, tracks=tracks)
 
 
 def in_order(augment: Augment, channel_order: str) -> Augment:
@@ -150,30 +144,3 @@ def in_order(augment: Augment, channel_order: str) -> Augment:
         return pair.replace(exemplar=pair.exemplar[..., ::-1], search=pair.search[..., ::-1])
 
     return reordered if channel_order == "bgr" else augment
-
-
-def start_from(variables: Params, loaded: Params, *, where: str) -> Params:
-    """`variables` with those of a weight file in place; what the file lacks keeps its initial value.
-
-    Whole layers of a backbone that the net does not build, as the last stage of a ResNet-50 under SiamMask, are left
-    out.
-
-    Raises:
-      WeightsError: the file has no entries, or one that the net has not or has in another shape.
-    """
-    mine = traverse_util.flatten_dict(variables, sep="/")
-    theirs = traverse_util.flatten_dict(loaded, sep="/")
-    built = {_layer(name) for name in mine}
-    theirs = {name: value for name, value in theirs.items() if "/backbone/" not in name or _layer(name) in built}
-    wrong = [f"{name} {value.shape}" + (f" where the net has {mine[name].shape}" if name in mine else "")
-             for name, value in theirs.items() if name not in mine or mine[name].shape != value.shape]
-    if wrong or not theirs:
-        raise WeightsError("the weights are not of this net: " + ("; ".join(wrong[:5]) or "there are none"),
-                           where, "start from weights of the same net, or change the net of the experiment")
-    return traverse_util.unflatten_dict(
-        {name: jnp.asarray(theirs.get(name, value)) for name, value in mine.items()}, sep="/")
-
-
-def _layer(path: str) -> str:
-    """`params/backbone/layer4/block0/conv1/kernel` as `params/backbone/layer4`."""
-    return "/".join(path.split("/")[:3])

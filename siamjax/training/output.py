@@ -26,13 +26,14 @@ def write_weights(folder: Path, experiment: Experiment, state: TrainState, data:
     """Writes `weights.safetensors`: what `siamjax.load(folder)` tracks with."""
     licence, digest, start = "that of the training data's use", "", "random parameters"
     if experiment.init_from is not None:
-        _, source = files.load(experiment.init_from)
-        licence, digest = source["licence"], files.digest(experiment.init_from)
+        path = zoo.locate(experiment.init_from)[0]
+        _, source = files.load(path)
+        licence, digest = source["licence"], files.digest(path)
         start = f"{Path(experiment.init_from).name} (sha256 {digest[:16]}; {source['card']})"
     average = f"; moving average {experiment.ema}" if experiment.ema else ""
     card = (f"{experiment.name}: {int(state.step)} steps of {experiment.batch_size} pairs, "
             f"seed {experiment.seed}, on {data}, from {start}{average}")
     path = folder / "weights.safetensors"
-    metadata = zoo.metadata_for(experiment.build_tracker(), card=card, licence=licence, source_sha256=digest)
+    metadata = zoo.metadata_for(experiment.use.build(experiment.net), card=card, licence=licence, source_sha256=digest)
     files.save(path, jax.device_get(tracking_variables(state)), metadata)
     return path

@@ -10,7 +10,7 @@ from typing import Any
 from siamjax.errors import SiamjaxError, WeightsError
 
 # Only these places are looked in: a file from outside never names what else is imported.
-PLACES = ("siamjax.nets.", "siamjax.trackers.", "siamjax.ops.anchors", "siamjax.precision")
+PLACES = ("siamjax.nets.", "siamjax.trackers.", "siamjax.ops.anchors", "siamjax.ops.views", "siamjax.precision")
 
 
 def encode(value: Any) -> Any:

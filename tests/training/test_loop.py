@@ -9,7 +9,7 @@ import pytest
 
 from siamjax.errors import ConfigError, OutputError, TrainingError, WeightsError
 from siamjax.settings import replace_by_path
-from siamjax.training import loop
+from siamjax.training import loop, start
 from siamjax.training.experiment import load_experiment
 from siamjax.types import TrainPair
 from siamjax.weights import files, zoo
@@ -154,7 +154,7 @@ def test_weights_without_the_bias_leave_it_at_its_start(small, tracks, whole, tm
     params = {name: leaf for name, leaf in loaded["params"].items() if name != "bias"}
     files.save(tmp_path / "start.safetensors", {**loaded, "params": params}, metadata)
     mine = jax.tree.map(np.zeros_like, loaded)
-    merged = loop.start_from(mine, files.load(tmp_path / "start.safetensors")[0], where="start.safetensors")
+    merged = start.start_from(mine, files.load(tmp_path / "start.safetensors")[0], where="start.safetensors")
     chex.assert_trees_all_equal(merged["params"], {**params, "bias": np.zeros((), np.float32)})
 
 

@@ -20,7 +20,7 @@ from siamjax.nets.necks import Adjust
 from siamjax.nets.rpn_heads import DepthwiseRPN, MultiRPN
 from siamjax.nets.siamrpn import SiamRPN
 from siamjax.ops.conv import conv2d
-from siamjax.training.loop import start_from
+from siamjax.training.start import start_from
 from siamjax.weights import backbones, convert, files, zoo
 
 
