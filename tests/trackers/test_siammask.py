@@ -238,7 +238,7 @@ def test_the_threshold_is_data(step):
     state = tracker.init(params, FRAME, np.float32([40, 30, 60, 60]))
     thresholds = jnp.float32([0.2, 0.8])
     states = jax.vmap(lambda t: state.replace(settings=state.settings.replace(mask_threshold=t)))(thresholds)
-    _, outputs = jax.vmap(lambda state: tracker.step(params, state, FRAME))(states)
+    _, outputs = jax.jit(jax.vmap(lambda state: tracker.step(params, state, FRAME)))(states)
     wide, narrow = np.ptp(np.asarray(outputs.polygon)[..., 0], axis=1)
     assert wide > 1.3 * narrow
 
