@@ -133,11 +133,9 @@ def with_sigmoid(loaded: LoadedTracker, scale: float, offset: float, threshold: 
     else:
         config = dataclasses.replace(config, temperature=round(config.temperature * scale, 3), lost_threshold=threshold)
         head = params["params"]["head"]
-        cls = head["rpn"]["cls"]
-        bias = cls["out"]["bias"] * scale
-        bias = bias.at[bias.size // 2:].add(offset)  # of the foreground
-        out = {"kernel": cls["out"]["kernel"] * scale, "bias": bias}
-        head = {**head, "gain": head["gain"] * scale, "rpn": {**head["rpn"], "cls": {**cls, "out": out}}}
+        out = {name: value * scale for name, value in head["rpn"]["cls_out"].items()}
+        out["bias"] = out["bias"].at[out["bias"].size // 2:].add(offset)  # of the foreground
+        head = {**head, "gain": head["gain"] * scale, "rpn": {**head["rpn"], "cls_out": out}}
         params = {**params, "params": {**params["params"], "head": head}}
     return dataclasses.replace(loaded, tracker=dataclasses.replace(loaded.tracker, config=config), params=params)
 

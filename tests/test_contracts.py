@@ -153,6 +153,20 @@ class TestTrackerContract:
             alone = siamjax.track(loaded(name), video, target)
             np.testing.assert_allclose(result.boxes, alone.boxes, atol=EXACT)
 
+    def test_thirty_two_targets_equal_thirty_two_runs(self, name):
+        _, _, video, box = tiny_case(name)
+        video, random = video[:4], np.random.default_rng(6)
+        boxes = box + np.float32(random.uniform(-8, 8, (32, 4)))
+        many = siamjax.track_many(loaded(name), video, boxes)
+        compiled = loop.advance._cache_size()
+        for target, result in zip(boxes, many):
+            np.testing.assert_allclose(result.boxes, siamjax.track(loaded(name), video, target).boxes, atol=EXACT)
+        assert loop.advance._cache_size() <= compiled + 1  # that of one target
+        compiled = loop.advance._cache_size()
+        for count in (31, 17):  # as many lanes as 32
+            siamjax.track_many(loaded(name), video, boxes[:count])
+        assert loop.advance._cache_size() == compiled
+
     def test_videos_together_equal_one_by_one(self, name):
         _, _, video, box = tiny_case(name)
         sources, boxes = [video, video[:5, :120], video[2:]], np.stack([box, box, box + np.float32([2, 4, 0, 0])])

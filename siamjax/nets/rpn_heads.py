@@ -170,35 +170,3 @@ class UpChannelRPN(nn.Module):
         cls = correlate(kernels["cls"], self.search_cls(x, train=train))
         loc = self.adjust_loc(correlate(kernels["loc"], self.search_loc(x, train=train)), train=train)
         return cls.astype(jnp.float32), loc.astype(jnp.float32)
-
-
-class SimilarityRPN(nn.Module):
-    """A `DepthwiseRPN` whose foreground logits also hear the features' own similarity, SiamFC's response.
-
-    A trunk that was trained as a SiamFC tells targets apart better than a head trained on few videos can; the
-    head sizes boxes better. The response of the (unchanged) features is added to the foreground logit of all
-    anchors of a cell, twice: as it is, which says whether the target is there at all, and standardised over
-    the map, which says where. Both gains are learned.
-
-    Attributes:
-      rpn: the head that gives boxes, and its part of the class.
-      response_scale: factor on the raw response, that of the SiamFC which the trunk is from.
-    """
-
-    rpn: DepthwiseRPN
-    response_scale: float = 1e-3
-
-    def setup(self):
-        self.gain = self.param("gain", lambda key: jnp.array([0.1, 1.0], jnp.float32))
-
-    def kernels(self, z: Array, *, train: bool = False) -> dict[str, Any]:
-        return {"rpn": self.rpn.kernels(z, train=train), "z": z}
-
-    def __call__(self, kernels: dict[str, Any], x: Array, *, train: bool = False) -> tuple[Array, Array]:
-        cls, loc = self.rpn(kernels["rpn"], x, train=train)
-        response = xcorr.dense(kernels["z"].astype(x.dtype), x, lowering=self.rpn.lowering,
-                               precision=self.rpn.precision.lax).astype(jnp.float32) * self.response_scale
-        mean, deviation = (moment(response, axis=(1, 2), keepdims=True) for moment in (jnp.mean, jnp.std))
-        similarity = self.gain[0] * response + self.gain[1] * (response - mean) / (deviation + 1e-6)
-        foreground = jnp.arange(cls.shape[-1]) >= self.rpn.num_anchors
-        return cls + similarity[..., None] * foreground[None, None, None], loc

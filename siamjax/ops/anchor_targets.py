@@ -25,6 +25,9 @@ class AssignConfig:
     Attributes:
       positive_iou: overlap above which an anchor is positive.
       negative_iou: overlap below which it is negative; those between are ignored.
+      box_iou: overlap above which an anchor trains the box, all of them; None for the drawn positives, as
+        published. A target 0.7 or 1.4 times as large as last fits no anchor by more than a half: with the published
+        rule no box is learned there.
       positives, negatives: most that are drawn for a pair.
       distractors: most negatives that are drawn for a pair of two objects, round the other object.
       block: cells round the other object's that they are drawn from, to each side.
@@ -32,6 +35,7 @@ class AssignConfig:
 
     positive_iou: float = 0.6
     negative_iou: float = 0.3
+    box_iou: float | None = None
     positives: int = 16
     negatives: int = 48
     distractors: int = 16
@@ -41,6 +45,9 @@ class AssignConfig:
         if not 0 <= self.negative_iou <= self.positive_iou <= 1:
             raise ConfigError(f"negative_iou {self.negative_iou}, positive_iou {self.positive_iou}",
                               where="AssignConfig", do="use 0 <= negative_iou <= positive_iou <= 1")
+        if self.box_iou is not None and not 0 < self.box_iou <= 1:
+            raise ConfigError(f"box_iou is {self.box_iou}", where="AssignConfig.box_iou",
+                              do="use an overlap above 0 and at most 1, or None")
         for name in ("positives", "negatives", "distractors", "block"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}", where=f"AssignConfig.{name}",
@@ -53,7 +60,7 @@ class AnchorTargets(NamedTuple):
     Attributes:
       cls: `[N]` int32: 1 target, 0 background, -1 ignored.
       loc: `[N, 4]` differences to the target, of every anchor; 0 for a pair of two objects.
-      loc_weight: `[N]`, `1 / number of positives` at the positives, else 0.
+      loc_weight: `[N]`, one over their number at the anchors that train the box, else 0.
     """
 
     cls: Array
@@ -75,7 +82,8 @@ def assign(key: Array, box_cxcywh: Array, similar: Array, *, grid: int, anchors:
       The targets. No anchor is forced to be positive: a box that fits none trains negatives only.
     Source: PySOT, pysot/datasets/anchor_target.py, with another random number generator.
     """
-    candidates = candidate_labels(box_cxcywh, similar, grid=grid, anchors=anchors, config=config)
+    overlap = _overlap(box_cxcywh, grid, anchors)
+    candidates = _labels(overlap, box_cxcywh, similar, grid, anchors, config)
     positive_key, negative_key = jax.random.split(key)
     positive = _draw(positive_key, candidates == 1, config.positives, config.positives)
     negative = _draw(negative_key, candidates == 0, jnp.where(similar, config.negatives, config.distractors),
@@ -84,14 +92,23 @@ def assign(key: Array, box_cxcywh: Array, similar: Array, *, grid: int, anchors:
     # The box of another object may be of any size: its logarithm must not reach the loss.
     box = jnp.where(similar, box_cxcywh, jnp.ones(4))
     loc = jnp.where(similar, anchor_ops.encode(anchor_ops.make_anchors(anchors, grid), box[None]), 0.0)
-    return AnchorTargets(cls, loc, positive / (positive.sum() + 1e-6))
+    boxed = positive if config.box_iou is None else (overlap > config.box_iou) & similar
+    return AnchorTargets(cls, loc, boxed / (boxed.sum() + 1e-6))
 
 
 def candidate_labels(box_cxcywh: Array, similar: Array, *, grid: int, anchors: AnchorConfig,
                      config: AssignConfig) -> Array:
     """Labels `[N]` int32 as in `AnchorTargets.cls`, before the draw; arguments as in `assign`."""
-    boxed = jnp.asarray(anchor_ops.make_anchors(anchors, grid))
-    overlap = boxes.iou(_xywh(boxed), _xywh(box_cxcywh)[None])
+    return _labels(_overlap(box_cxcywh, grid, anchors), box_cxcywh, similar, grid, anchors, config)
+
+
+def _overlap(box_cxcywh: Array, grid: int, anchors: AnchorConfig) -> Array:
+    """Overlap `[N]` of every anchor with the box."""
+    return boxes.iou(_xywh(jnp.asarray(anchor_ops.make_anchors(anchors, grid))), _xywh(box_cxcywh)[None])
+
+
+def _labels(overlap: Array, box_cxcywh: Array, similar: Array, grid: int, anchors: AnchorConfig,
+            config: AssignConfig) -> Array:
     by_overlap = jnp.where(overlap > config.positive_iou, 1,
                            jnp.where(overlap < config.negative_iou, 0, IGNORED))
     around = _around(box_cxcywh[:2], grid, anchors.stride, config.block)
@@ -113,7 +130,6 @@ def _draw(key: Array, candidates: Array, limit: Array | int, most: int) -> Array
     best, index = lax.top_k(tickets, min(most, candidates.size))
     drawn = (best >= 0) & (jnp.arange(best.size) < limit)
     return jnp.zeros_like(candidates).at[index].set(drawn)
-
 
 
 def _xywh(box_cxcywh: Array) -> Array:

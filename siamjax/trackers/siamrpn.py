@@ -19,6 +19,9 @@ from siamjax.types import Array, ArrayLike, Frame, Params
 
 MIN_SIDE = 10.0  # px, the least width and height of an answer (PySOT)
 MAX_DELTA = 10.0  # of a proposal from its anchor: sides 22,000 times as long
+# A first proposal that overlaps the given box by less is not of it, and corrects nothing.
+SAME_TARGET = 0.3
+MOST_SHIFT, MOST_STRETCH = 0.3, 1.6  # that a correction moves (in sides) and stretches a proposal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +38,8 @@ class SiamRPNConfig:
       temperature: divides the logits of the scores by which proposals are ranked. Sure scores tie, and of
         ties the window takes the nearest; a temperature above 1 keeps the better apart from the nearer.
       lost_threshold: `lost` is a score below it.
+      self_correction: takes what the net gets wrong about the given box in the first frame off every later
+        proposal (see `correction`); False as published.
       half_pixel: centre of a box, see `ops.boxes.centre_and_size`; False as in PySOT's evaluation (SPEC 0).
       resampling: `float`, or `reference` for OpenCV's 8-bit values to the bit.
       crop_rule: whose rounding of a crop's corner, `pysot` or `siammask`; on exact halves they differ.
@@ -50,6 +55,7 @@ class SiamRPNConfig:
     lr: float = 0.4
     temperature: float = 1.0
     lost_threshold: float = 0.5
+    self_correction: bool = False
     half_pixel: bool = False
     resampling: crops.Resampling = "float"
     crop_rule: crops.Rule = "pysot"
@@ -105,6 +111,7 @@ class State:
       size: `[2]` (w, h), frame pixels.
       mean: `[3]` mean colour of the first frame, fills what lies outside.
       score: `[]` last score, held over frames that cannot be decoded.
+      correction: `[4]` of every proposal: shift (x, y) in its sides, factors of its width and height.
       settings: numbers that ride along.
     """
 
@@ -113,6 +120,7 @@ class State:
     size: Any
     mean: Any
     score: Any
+    correction: Any
     settings: Settings
 
 
@@ -154,11 +162,15 @@ class SiamRPNTracker:
         frame = as_frame(frame)
         centre, size = boxes.centre_and_size(jnp.asarray(box, jnp.float32), half_pixel=self.config.half_pixel)
         state = State(kernels=(), centre=centre, size=size, mean=crops.mean_colour(frame),
-                      score=jnp.float32(1), settings=self.config.settings())
+                      score=jnp.float32(1), correction=jnp.float32([0, 0, 1, 1]), settings=self.config.settings())
         side = crops.context_side(size[0], size[1], self.config.context)
         exemplar = cut(self.config, state, frame, side, self.config.exemplar_size)
         kernels = self.net.apply(params, exemplar[None], method="embed_exemplar")
-        return state.replace(kernels=jax.tree.map(lambda k: k[0].astype(jnp.float32), kernels))
+        state = state.replace(kernels=jax.tree.map(lambda k: k[0].astype(jnp.float32), kernels))
+        if not self.config.self_correction:
+            return state
+        return state.replace(correction=correction(state, search(
+            self.config, self.net, params, state, frame, self.config.search_size, state.settings.window_influence)))
 
     def step(self, params: Params, state: State, frame: Frame | ArrayLike) -> tuple[State, Output]:
         """State and answer after `frame`."""
@@ -182,7 +194,7 @@ def cut(config: SiamRPNConfig, state: State, frame: Frame, side: Array, size: in
 def search(config: SiamRPNConfig, net: nn.Module, params: Params, state: State, frame: Frame, search_size: int,
            window_influence: Array) -> Proposal:
     """The best proposal in the crop of `search_size` pixels round the last place."""
-    scale, (cls, loc) = look(config, net, params, state, frame, search_size)
+    scale, (cls, loc, *_) = look(config, net, params, state, frame, search_size)
     return choose(config, state, scale, window_influence, cls[0], loc[0])
 
 
@@ -216,11 +228,28 @@ def choose(config: SiamRPNConfig, state: State, scale: Array, window_influence: 
     rank = jax.nn.softmax(cls / state.settings.temperature)[:, 1]
     # exp of a wild delta would be infinite and the state NaN ever after; no sane one is cut.
     proposals = anchors.decode(anchors.make_anchors(config.anchors, grid), jnp.clip(loc, -MAX_DELTA, MAX_DELTA))
+    shift, stretch = state.correction[None, :2], state.correction[None, 2:]
+    proposals = jnp.concatenate([proposals[:, :2] + shift * proposals[:, 2:], proposals[:, 2:] * stretch], axis=1)
     penalty = postprocess.change_penalty(proposals[:, 2:], state.size * scale, state.settings.penalty_k)
     window = jnp.tile(postprocess.hann(grid).reshape(-1), config.anchors.per_cell)
     best = jnp.argmax(penalty * rank * (1 - window_influence) + window * window_influence)
     return Proposal(offset=proposals[best, :2] / scale, size=proposals[best, 2:] / scale, score=score[best],
                     rate=penalty[best] * score[best] * state.settings.lr, index=best.astype(jnp.int32))
+
+
+def correction(state: State, proposal: Proposal) -> Array:
+    """What turns the proposal of the first frame into the box that was given there, `State.correction`.
+
+    A net proposes what it takes for the object: the whole dog where the box was drawn round its body. What it is
+    wrong by in the first frame it is wrong by, about as much, in the next ones.
+    """
+    def box(centre, size):
+        return boxes.join(centre, size, half_pixel=False)
+
+    same = boxes.iou(box(state.centre + proposal.offset, proposal.size), box(state.centre, state.size)) > SAME_TARGET
+    shift = jnp.clip(-proposal.offset / proposal.size, -MOST_SHIFT, MOST_SHIFT)
+    stretch = jnp.clip(state.size / proposal.size, 1 / MOST_STRETCH, MOST_STRETCH)
+    return jnp.where(same, jnp.concatenate([shift, stretch]), state.correction)
 
 
 def follow(state: State, proposal: Proposal) -> State:

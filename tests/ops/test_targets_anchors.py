@@ -94,6 +94,18 @@ def test_weights_of_a_pair_sum_to_one_or_none(x, y, w, h):
     assert bool(((targets.loc_weight > 0) == (targets.cls == 1)).all())
 
 
+def test_boxes_may_train_where_classes_do_not():
+    wide = functools.partial(assign, grid=17, anchors=AnchorConfig(), config=AssignConfig(box_iou=0.3))
+    half = jnp.array([0.0, 0, 45, 45])  # 0.7 times the anchors' size: no anchor overlaps it by 0.6
+    published, wider = (rule(jax.random.key(1), half, jnp.array(True)) for rule in (
+        functools.partial(assign, grid=17, **PYSOT), wide))
+    assert not published.loc_weight.any()
+    np.testing.assert_array_equal(published.cls, wider.cls)
+    np.testing.assert_allclose(wider.loc_weight.sum(), 1, rtol=1e-5)
+    assert int((wider.loc_weight > 0).sum()) > 10
+    assert not wide(jax.random.key(1), half, jnp.array(False)).loc_weight.any()
+
+
 def test_object_of_another_video_may_have_no_area():
     targets = assigned(jax.random.key(1), jnp.array([0.0, 0, 0, 0]), jnp.array(False), grid=17)
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in targets)
@@ -104,7 +116,7 @@ def test_grid_smaller_than_the_draw():
     assert int((targets.cls == 1).sum()) == 9  # a step of 8 px both ways leaves an overlap of 0.62
 
 
-@pytest.mark.parametrize("wrong", [{"positive_iou": 0.2}, {"positives": 0}, {"block": 0}])
+@pytest.mark.parametrize("wrong", [{"positive_iou": 0.2}, {"positives": 0}, {"block": 0}, {"box_iou": 0.0}])
 def test_settings_out_of_range(wrong):
     with pytest.raises(ConfigError, match="AssignConfig"):
         AssignConfig(**wrong)

@@ -29,7 +29,7 @@ RUNS = {"pysot_alex": "siamrpn_alex", "pysot_alex_tennis": "siamrpn_alex", "pyso
 
 def state_of(config, centre, size, mean=(0, 0, 0)) -> siamrpn.State:
     return siamrpn.State(kernels=(), centre=jnp.float32(centre), size=jnp.float32(size), mean=jnp.float32(mean),
-                         score=jnp.float32(1), settings=config.settings())
+                         score=jnp.float32(1), correction=jnp.float32([0, 0, 1, 1]), settings=config.settings())
 
 
 def by_anchor(maps: np.ndarray, kinds: int) -> jnp.ndarray:
@@ -149,3 +149,36 @@ def test_answers_stay_in_the_frame_and_above_the_least_size():
 def test_settings_out_of_range_are_refused(field, value):
     with pytest.raises(ConfigError, match=field):
         SiamRPNConfig(**{field: value})
+
+
+def proposal(offset, size) -> siamrpn.Proposal:
+    return siamrpn.Proposal(offset=jnp.float32(offset), size=jnp.float32(size), score=jnp.float32(1),
+                            rate=jnp.float32(1), index=jnp.int32(0))
+
+
+def test_a_correction_turns_the_first_proposal_into_the_given_box():
+    state = state_of(SiamRPNConfig(), (50, 60), (40, 30))
+    first = proposal((4, -3), (50, 25))
+    shift, stretch = np.split(np.asarray(siamrpn.correction(state, first)), 2)
+    np.testing.assert_allclose(state.centre + first.offset + shift * first.size, state.centre, atol=1e-4)
+    np.testing.assert_allclose(first.size * stretch, state.size, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("offset", "size"), [((60, 0), (40, 30)), ((0, 0), (200, 150))])
+def test_a_first_proposal_of_something_else_corrects_nothing(offset, size):
+    state = state_of(SiamRPNConfig(), (50, 60), (40, 30))
+    np.testing.assert_array_equal(siamrpn.correction(state, proposal(offset, size)), [0, 0, 1, 1])
+
+
+def test_corrections_are_applied_to_every_proposal():
+    config, grid = SiamRPNConfig(), 5
+    rng = np.random.default_rng(2)
+    number = config.anchors.per_cell * grid**2
+    cls, loc = rng.normal(size=(number, 2)), rng.normal(size=(number, 4)) * 0.1
+    args = (jnp.float32(1), jnp.float32(0.3), jnp.float32(cls), jnp.float32(loc))
+    state = state_of(config, (50, 60), (64, 64))
+    state = state.replace(settings=state.settings.replace(penalty_k=jnp.float32(0)))  # the same one is chosen
+    plain = siamrpn.choose(config, state, *args)
+    moved = siamrpn.choose(config, state.replace(correction=jnp.float32([0.1, -0.2, 1.5, 0.5])), *args)
+    np.testing.assert_allclose(moved.offset, plain.offset + plain.size * np.float32([0.1, -0.2]), rtol=1e-5)
+    np.testing.assert_allclose(moved.size, plain.size * np.float32([1.5, 0.5]), rtol=1e-5)
