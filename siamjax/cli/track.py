@@ -12,13 +12,14 @@ import tyro
 from tqdm import tqdm
 
 from siamjax.cli.common import Settings, load_tracker
+from siamjax.data.labels import read_objects
 from siamjax.data.readers.folder import read_boxes
 from siamjax.data.sample import sample_clip
 from siamjax.data.video import open_source
-from siamjax.errors import BoxError
-from siamjax.evaluation.overlay import VideoWriter, draw
+from siamjax.errors import BoxError, ConfigError, DataError
+from siamjax.evaluation.label_images import rule_of
+from siamjax.evaluation.track_files import TrackFiles
 from siamjax.ops.boxes import checked
-from siamjax.outputs import check_folder, whole_file
 from siamjax.trackers.loop import track_frames
 from siamjax.weights.zoo import DEFAULT
 
@@ -29,65 +30,68 @@ def track(
     source: tyro.conf.Positional[str | None] = None,
     /,
     box: tyro.conf.UseAppendAction[tuple[str, ...]] = (),
+    init_mask: Path | None = None,
     model: str = DEFAULT,
     output: Path | None = None,
     video: bool = True,
+    masks: bool = True,
     settings: Annotated[Settings, tyro.conf.arg(name="set")] = (),
 ) -> None:
-    """Follows one or many targets and writes tracks.csv and an overlay video.
+    """Follows one or many targets and writes tracks.csv and an overlay video, and masks where the model has them.
 
     Args:
       source: video file, folder or glob of images, or camera index; without it the bundled sample.
       box: x,y,w,h of a target in the first frame, pixels; once for each target. Write --box=-3,4,50,60 where
         a number is negative. Without it, a folder's groundtruth.txt gives the box.
+      init_mask: in place of boxes, an indexed or grey PNG of the first frame's size with one number a target.
       model: zoo name, .safetensors file, or output folder of a training.
-      output: folder for tracks.csv and video.mp4; by default track-NAME here.
+      output: folder for tracks.csv, video.mp4 and masks/; by default track-NAME here.
       video: write the overlay video.
+      masks: write masks/NNNNN.png, one a frame, if the model has masks.
       settings: tracker.KEY=VALUE, e.g. tracker.num_scales=5; may be given several times.
     """
-    if source is None:
-        clip, boxes = sample_clip()
-        source, given = str(clip), boxes[:1]
+    objects = None if init_mask is None else read_objects(init_mask)
+    if objects is not None and box:
+        raise ConfigError("boxes and a mask are given", "--box and --init-mask", "give one of them")
+    sample, truth = sample_clip() if source is None else (source, None)
+    source = str(sample)
+    if objects is not None:
+        given = objects.boxes
+    elif truth is not None and not box:
+        given = truth[:1]
     else:
         given = boxes_for(source, box)
-    if box:
-        given = boxes_for(source, box)
     loaded = load_tracker(model, settings)
+    rule = rule_of(loaded.tracker)
     with ExitStack() as stack:
         frames = stack.enter_context(open_source(int(source) if source.isdecimal() else source))
-        given = checked(given, frames.size, where="--box")  # before anything is made
-        folder = check_folder(output or f"track-{Path(source).stem or 'video'}")
-        table = stack.enter_context(whole_file(folder / "tracks.csv", keep_if_stopped=True))
-        writer = (stack.enter_context(VideoWriter(folder / "video.mp4", frames.fps or DEFAULT_FPS))
-                  if video else None)
+        if objects is not None:  # all checks come before anything is made
+            _check_size(objects.labels, frames.size, str(init_mask))
+        given = checked(given, frames.size, where="--box")
+        folder = output or Path(f"track-{Path(source).stem or 'video'}")
+        files = stack.enter_context(TrackFiles(folder, fps=(frames.fps or DEFAULT_FPS) if video else None, rule=rule,
+                                               masks=masks, given=None if objects is None else objects.labels))
+        if objects is not None and rule is None:
+            print(f"{loaded.name} has no masks: it follows the boxes round those that are given", file=sys.stderr)
         progress = stack.enter_context(tqdm(total=frames.count, unit="frame", desc=f"tracking with {loaded.name}",
                                             disable=None, file=sys.stderr))
-        table.write("frame,target,x,y,w,h,score,lost,valid\n")
-        lost = unreadable = 0
 
         def on_frame(number, image, answer):
-            nonlocal lost, unreadable, last
-            for target in range(len(answer.box)):
-                place = ",".join(f"{v:.4f}" for v in (*answer.box[target], answer.score[target]))
-                table.write(f"{number},{target},{place},{int(answer.lost[target])},{int(answer.valid[target])}\n")
-            lost += int(np.any(answer.lost))
-            unreadable += image is None
-            last = image if image is not None else last
-            if writer is not None:
-                writer.write(draw(last, answer.box, scores=answer.score, lost=answer.lost))
+            files.add(number, image, answer)
             progress.update()
 
-        last = frames.first
-        results = track_frames(loaded.tracker, loaded.params, frames, given, on_frame=on_frame)
+        results = track_frames(loaded.tracker, loaded.params, frames, given, on_frame=on_frame, keep_masks=False)
     seconds = results[0].seconds[1:]
     rate = f", {len(seconds) / seconds.sum():.1f} frames a second" if seconds.sum() > 0 else ""
     print(f"{len(results[0].boxes)} frames, {_plural(len(results), 'target')}{rate}; "
-          f"{_plural(lost, 'frame')} with a target lost")
+          f"{_plural(files.lost, 'frame')} with a target lost")
+    if objects is not None and objects.ids != tuple(range(1, len(objects.ids) + 1)):
+        print(f"targets 0 to {len(objects.ids) - 1} are the numbers {', '.join(map(str, objects.ids))} of {init_mask}")
     if frames.unreadable:
-        print(f"{_plural(unreadable, 'frame')} could not be decoded, boxes held: "
-              + ", ".join(map(str, frames.unreadable[:20])) + (" ..." if unreadable > 20 else ""))
-    for name in ("tracks.csv", "video.mp4") if video else ("tracks.csv",):
-        print(f"wrote {folder / name}")
+        print(f"{_plural(files.unreadable, 'frame')} could not be decoded, boxes held: "
+              + ", ".join(map(str, frames.unreadable[:20])) + (" ..." if files.unreadable > 20 else ""))
+    for path in files.written:
+        print(f"wrote {path}")
 
 
 def boxes_for(source: str, given: tuple[str, ...]) -> np.ndarray:
@@ -103,6 +107,12 @@ def boxes_for(source: str, given: tuple[str, ...]) -> np.ndarray:
         raise BoxError("no target is given", "--box",
                        "say where it is in the first frame, e.g. --box 120,80,60,40 (x,y,w,h in pixels)")
     return read_boxes(truth)[:1]
+
+
+def _check_size(labels: np.ndarray, size: tuple[int, int], where: str) -> None:
+    if labels.shape != size:
+        raise DataError(f"the mask is {labels.shape[1]}x{labels.shape[0]} px and the first frame {size[1]}x{size[0]}",
+                        where, "draw it on the frame as it is")
 
 
 def _parse(text: str) -> list[float]:

@@ -1,4 +1,4 @@
-"""Boxes drawn on frames, and frames written as a video or set side by side."""
+"""Boxes and masks drawn on frames, and frames written as a video or set side by side."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from siamjax.errors import ConfigError, OutputError
+from siamjax.evaluation.painting import outline_polygon, tint
 
 # Told apart by the colour-blind too (Okabe and Ito 2008, brightened for video); targets beyond eight repeat.
 COLOURS = (
@@ -34,6 +35,8 @@ def draw(
     scores: np.ndarray | None = None,
     lost: np.ndarray | None = None,
     truth: np.ndarray | None = None,
+    labels: np.ndarray | None = None,
+    polygons: np.ndarray | None = None,
 ) -> np.ndarray:
     """A copy of a frame with boxes on it, each in its target's colour.
 
@@ -43,6 +46,9 @@ def draw(
       scores: `[N]` in 0..1, written at the boxes.
       lost: `[N]` bool; a lost target's box is dashed and dimmed.
       truth: `[M, 4]` or `[4]` true boxes, in white.
+      labels: `[H, W]` uint8, `n + 1` where target `n` is; its pixels are tinted.
+      polygons: `[N, 4, 2]` corners (x, y) of a rotated box a target, pixel centres at integers, drawn in the box's
+        place; labels stay at the box.
     Returns:
       `[H, W, 3]` uint8.
     """
@@ -50,13 +56,19 @@ def draw(
     shortest = min(canvas.shape[:2])
     thickness = max(2.0, shortest / 240)
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    if labels is not None:
+        for target in range(len(boxes)):
+            tint(canvas, labels == target + 1, COLOURS[target % len(COLOURS)])
     if truth is not None:
         for box in np.asarray(truth, np.float64).reshape(-1, 4):
             _outline(canvas, box, TRUTH_COLOUR, thickness)
     for target, box in enumerate(boxes):
         colour = COLOURS[target % len(COLOURS)]
         is_lost = lost is not None and bool(lost[target])
-        _outline(canvas, box, colour, thickness, dashed=is_lost)
+        if polygons is None:
+            _outline(canvas, box, colour, thickness, dashed=is_lost)
+        else:
+            outline_polygon(canvas, polygons[target], colour, SHADE, thickness, dashed=is_lost)
         words = [f"{target}"] if len(boxes) > 1 else []
         words += ["lost"] if is_lost else []
         words += [f"{scores[target]:.2f}"] if scores is not None and np.isfinite(scores[target]) else []

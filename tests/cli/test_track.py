@@ -10,16 +10,12 @@ import sys
 import time
 
 import av
-import jax
 import numpy as np
 import pytest
 from PIL import Image
 
 from siamjax.cli.main import run
 from siamjax.evaluation.overlay import VideoWriter
-from siamjax.nets.alexnet import AlexNet, Stage
-from siamjax.nets.siamfc import SiamFC
-from siamjax.trackers.siamfc import SiamFCConfig, SiamFCTracker
 from siamjax.weights import zoo
 
 FRAMES = 12
@@ -31,18 +27,6 @@ def scene(number: int, size=(96, 128)) -> np.ndarray:
     texture = rng.integers(0, 256, (4, 4, 3), np.uint8).repeat(8, 0).repeat(8, 1)
     image[30:62, 40 + number:72 + number] = texture
     return image
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """A weight file of a net small enough to compile at once."""
-    tracker = SiamFCTracker(SiamFC(AlexNet((Stage(4, 11, 8, norm=False, relu=False),), lowering="lax")),
-                            SiamFCConfig(num_scales=1))
-    variables = tracker.net.init(jax.random.key(0), np.zeros((1, 127, 127, 3), np.float32),
-                                 np.zeros((1, 255, 255, 3), np.float32))
-    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
-    zoo.save(path, tracker, variables, card="tiny", licence="Apache-2.0")
-    return str(path)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,28 @@
+"""Several objects' masks as one image of labels."""
+
+from __future__ import annotations
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from siamjax.ops import masks as mask_ops
+from siamjax.types import Array
+
+
+def merge(masks: Array, affines: Array, shape: tuple[int, int], threshold: float | Array,
+          border: float | Array = 0.0) -> Array:
+    """Which object each pixel of a frame belongs to: that of the highest probability, if it is above the threshold.
+
+    Args:
+      masks: `[N, m, m]` probabilities, one an object; 255 objects at most.
+      affines: `[N, 2, 3]`, see `ops.masks`.
+      shape: `(H, W)` of the frame, static.
+      threshold, border: as in `ops.masks`.
+    Returns:
+      `[H, W]` uint8: `n + 1` for object `n`, 0 for none; the first of equals.
+    Source: SPEC 8.2, video object segmentation.
+    """
+    chex.assert_rank([masks, affines], [3, 3])
+    values = jax.vmap(lambda mask, affine: mask_ops.render(mask, affine, shape, border))(masks, affines)
+    return jnp.where(jnp.max(values, axis=0) > threshold, jnp.argmax(values, axis=0) + 1, 0).astype(jnp.uint8)
