@@ -14,15 +14,17 @@ from flax import traverse_util
 
 from siamjax.errors import SourceError, WeightsError
 from siamjax.nets.alexnet import PYSOT, AlexNet
+from siamjax.nets.guided_mask import GuidedMask, Segment
 from siamjax.nets.layers import Norm
 from siamjax.nets.mask_heads import Refine
 from siamjax.nets.mobilenet import MobileNetV2
 from siamjax.nets.necks import Adjust
 from siamjax.nets.resnet import ResNet
-from siamjax.nets.rpn_heads import DepthwiseBranch, DepthwiseRPN, MultiRPN, SimilarityRPN, UpChannelRPN
+from siamjax.nets.rpn_heads import DepthwiseBranch, DepthwiseRPN, MultiRPN, UpChannelRPN
 from siamjax.nets.siamfc import SiamFC
 from siamjax.nets.siammask import SiamMask
 from siamjax.nets.siamrpn import SiamRPN
+from siamjax.nets.similarity_heads import PixelwiseRPN, SimilarityRPN
 from siamjax.trackers.base import LoadedTracker
 from siamjax.trackers.longterm import LongTermConfig, LongTermTracker
 from siamjax.trackers.siamfc import SiamFCTracker
@@ -102,10 +104,15 @@ ZOO: dict[str, Entry] = {
     "siamfc": Entry(SiamFCTracker(SiamFC(AlexNet(), logit_bias=True)), "SiamFC trained further by this project",
                     weights="siamfc.safetensors"),
     "siamrpn_small": Entry(
-        SiamRPNTracker(SiamRPN(AlexNet(), SimilarityRPN(DepthwiseRPN(hidden=128))),
+        SiamRPNTracker(SiamRPN(AlexNet(), SimilarityRPN(PixelwiseRPN())),
                        SiamRPNConfig(search_size=287, half_pixel=True, channel_order="rgb")),
         "SiamRPN on the trunk of siamfc, whose response its class hears; trained by this project",
         weights="siamrpn_small.safetensors"),
+    "siammask_small": Entry(
+        SiamMaskConfig(search_size=287, crop_rule="pysot", half_pixel=True, channel_order="rgb", mask_border=0.0).build(
+            GuidedMask(AlexNet(used_stages=(1, 2, 5)), SimilarityRPN(PixelwiseRPN()), Segment())),
+        "siamrpn_small with masks, drawn round the boxes it proposes; trained by this project",
+        weights="siammask_small.safetensors"),
 }
 DEFAULT = "siamfc"
 
