@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import tyro
 from siamjax.cli.common import Settings, load_tracker
 from siamjax.data.readers.folder import read_folder
 from siamjax.errors import ConfigError
-from siamjax.evaluation import reports, results, runner, scoring
+from siamjax.evaluation import mask_reports, mask_scoring, reports, results, runner, scoring
 from siamjax.ops import metrics
 from siamjax.outputs import check_folder
 from siamjax.trackers.loop import track_frames
@@ -30,30 +31,42 @@ def evaluate(
     A run that was stopped goes on where it was; a finished one is scored anew, e.g. under another convention.
 
     Args:
-      data: folder of sequences, each with img/ and groundtruth.txt.
+      data: folder of sequences, each with img/ and groundtruth.txt, for davis with masks/ or polygon.txt too.
       output: folder for the result files, report.json and report.html.
       model: a zoo name, a weight file or the folder of a training; give several for several models, none for
         the default one.
-      protocol: how the trackers are run: ope (one pass, never helped).
-      convention: how the boxes are scored: visible, otb, lasot, got10k, pysot.
+      protocol: how the trackers are run: ope (one pass, never helped), davis (the same, and masks are scored).
+      convention: how boxes are scored under ope: visible, otb, lasot, got10k, pysot.
       settings: a setting of all trackers, e.g. tracker.scale_lr=0.5.
     """
-    runner.find_protocol(protocol)
+    masks = runner.find_protocol(protocol).masks
     if convention not in metrics.CONVENTIONS:
         known = ", ".join(metrics.CONVENTIONS)
         raise ConfigError(f"unknown convention '{convention}'", "--convention", f"choose one of: {known}")
     rules = metrics.CONVENTIONS[convention]
+    if masks and convention != "visible":
+        raise ConfigError(f"'{convention}' is a convention for boxes, and {protocol} scores masks", "--convention",
+                          "leave it out")
     sequences = read_folder(data)
+    if masks:
+        found, sequences = len(sequences), mask_scoring.scorable(sequences)
+        if len(sequences) < found:
+            print(f"left out, without masks or rotated boxes: {found - len(sequences)} of {found} sequences")
     runner.check_sequences(sequences)
     check_folder(output)
     loaded = [load_tracker(name, settings) for name in model or (zoo.DEFAULT,)]
-    entries = runner.contenders(loaded, track_frames)
+    entries = runner.contenders(loaded, functools.partial(track_frames, keep_masks=masks))
     for entry in entries:  # a folder that is taken is known before anything is tracked
         results.claim(output / entry.name, runner.record_of(entry, data, protocol))
     for entry in entries:
         runner.run(entry, sequences, output, data_folder=data, protocol=protocol)
-    scores = [scoring.score_tracker(output / entry.name, sequences, rules) for entry in entries]
-    page = reports.write_reports(
-        output, scores, sequences, data_folder=data, convention=rules, protocol=protocol
-    )
-    print(f"\n{reports.table(scores)}\n\nconvention {rules.name}: {rules.rule}\nreport: {page}")
+    folders = [output / entry.name for entry in entries]
+    if masks:
+        scored = [mask_scoring.score_tracker(folder, sequences) for folder in folders]
+        page = mask_reports.write_reports(output, scored, sequences, data_folder=data, protocol=protocol)
+        table, said = mask_reports.table(scored), f"{mask_reports.NAME}: {mask_reports.RULE}"
+    else:
+        scores = [scoring.score_tracker(folder, sequences, rules) for folder in folders]
+        page = reports.write_reports(output, scores, sequences, data_folder=data, convention=rules, protocol=protocol)
+        table, said = reports.table(scores), f"{rules.name}: {rules.rule}"
+    print(f"\n{table}\n\nconvention {said}\nreport: {page}")

@@ -44,13 +44,22 @@ def _figure(row: SequenceScore, sequence: data.Sequence) -> str:
         pixels = read_image(sequence.frames[frame])
     except SourceError:
         return f'<figure><p class="quiet">This frame cannot be read.</p>{caption}</figure>'
-    scale = min(1.0, PICTURE_WIDTH / pixels.shape[1])
-    size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
-    small = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
+    small, scale = reduced(pixels)
     scores = None if row.scores is None else row.scores[frame : frame + 1]
     drawn = overlay.draw(small, row.boxes[frame] * scale, scores=scores, truth=sequence.boxes[frame] * scale)
+    return figure(drawn, f"{row.name}, {what}: the tracker's box and the true one", caption)
+
+
+def reduced(pixels: np.ndarray) -> tuple[np.ndarray, float]:
+    """A frame `[h, w, 3]` of `PICTURE_WIDTH` at most, and its scale."""
+    scale = min(1.0, PICTURE_WIDTH / pixels.shape[1])
+    size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS)), scale
+
+
+def figure(drawn: np.ndarray, says: str, caption: str) -> str:
+    """HTML of a picture `[h, w, 3]`: inside the page, with words for those who cannot see it."""
     file = io.BytesIO()
     Image.fromarray(drawn).save(file, "JPEG", quality=82)
     encoded = base64.b64encode(file.getvalue()).decode()
-    alt = escape(f"{row.name}, {what}: the tracker's box and the true one")
-    return f'<figure><img src="data:image/jpeg;base64,{encoded}" alt="{alt}">{caption}</figure>'
+    return f'<figure><img src="data:image/jpeg;base64,{encoded}" alt="{escape(says)}">{caption}</figure>'

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 from importlib import resources
+from typing import Protocol
 
 import numpy as np
 
@@ -38,17 +39,27 @@ def render(
       sequences: of the data set, in the order of the trackers' rows.
       convention: that the figures follow.
     """
-    style = (resources.files("siamjax") / "assets" / "report.css").read_text(encoding="utf-8")
-    title = f"{report['data']['name']}: {len(trackers)} tracker{'s' * (len(trackers) > 1)}"
+    title = title_of(report, len(trackers))
     body = [
-        _head(report, title),
+        head(report, title),
         _overall(trackers),
         _curves(trackers, convention),
         _by_sequence(trackers, convention),
         "<h2>Worst frames</h2>",
         *(worst_frames(tracker, sequences, is_open=i == 0) for i, tracker in enumerate(trackers)),
-        _foot(report, trackers),
+        foot(report, trackers),
     ]
+    return document(title, body)
+
+
+def title_of(report: dict, trackers: int) -> str:
+    """Of the page on so many trackers."""
+    return f"{report['data']['name']}: {trackers} tracker{'s' * (trackers > 1)}"
+
+
+def document(title: str, body: Sequence[str]) -> str:
+    """A whole page of these parts."""
+    style = (resources.files("siamjax") / "assets" / "report.css").read_text(encoding="utf-8")
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         # The page may load nothing, from nowhere, and run nothing: pictures and styles are inside it.
@@ -61,7 +72,8 @@ def render(
     )
 
 
-def _head(report: dict, title: str) -> str:
+def head(report: dict, title: str) -> str:
+    """Title, rule and facts."""
     facts = {
         "Sequences": report["data"]["sequences"],
         "Frames": report["data"]["frames"],
@@ -75,8 +87,8 @@ def _head(report: dict, title: str) -> str:
 
 
 def _overall(trackers: Sequence[TrackerScore]) -> str:
-    columns = [_cells([getattr(tracker.figures, key) for tracker in trackers]) for key, _, _ in COLUMNS]
-    columns.append(_cells([tracker.frames_per_second for tracker in trackers], digits=1))
+    columns = [cells_of([getattr(tracker.figures, key) for tracker in trackers]) for key, _, _ in COLUMNS]
+    columns.append(cells_of([tracker.frames_per_second for tracker in trackers], digits=1))
     rows = [
         f'<tr><td>{rank}</td><th scope="row">{plots.swatch(rank - 1)}{escape(tracker.name)}</th>'
         f"{''.join(cells)}</tr>"
@@ -132,8 +144,8 @@ def _by_sequence(trackers: Sequence[TrackerScore], convention: Convention) -> st
     over_time_head = '<th scope="col" class="name time">Overlap over time</th>'
     if len(trackers) == 1:
         cells = [
-            [*(_cells([getattr(row.figures, key)], bar=True)[0] for key, _, _ in COLUMNS),
-             *_cells([row.frames_per_second], digits=1), spark]
+            [*(cells_of([getattr(row.figures, key)], bar=True)[0] for key, _, _ in COLUMNS),
+             *cells_of([row.frames_per_second], digits=1), spark]
             for (row,), spark in zip(rows, over_time)
         ]  # fmt: skip
         tables = [_sequence_table(rows, cells, _heads() + over_time_head, "All figures")]
@@ -141,7 +153,7 @@ def _by_sequence(trackers: Sequence[TrackerScore], convention: Convention) -> st
         names = [escape(tracker.name) for tracker in trackers]
         heads = "".join(f'<th scope="col">{plots.swatch(i)}{name}</th>' for i, name in enumerate(names))
         auc, precision = (
-            [_cells([getattr(entry.figures, key) for entry in row], bar=True) for row in rows]
+            [cells_of([getattr(entry.figures, key) for entry in row], bar=True) for row in rows]
             for key in ("auc", "precision")
         )
         cells = [[*row, spark] for row, spark in zip(auc, over_time)]
@@ -170,7 +182,18 @@ def _sequence_table(
     )
 
 
-def _foot(report: dict, trackers: Sequence[TrackerScore]) -> str:
+class Recorded(Protocol):
+    """A tracker's name, and what its run was made with."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def record(self) -> dict[str, object]: ...
+
+
+def foot(report: dict, trackers: Sequence[Recorded]) -> str:
+    """How the runs were made."""
     records = "".join(
         f"<details><summary>{escape(tracker.name)}</summary>"
         f"<pre>{escape(json.dumps(tracker.record, indent=2))}</pre></details>"
@@ -183,7 +206,7 @@ def _foot(report: dict, trackers: Sequence[TrackerScore]) -> str:
     )
 
 
-def _cells(values: Sequence[float], *, digits: int = 3, bar: bool = False) -> list[str]:
+def cells_of(values: Sequence[float], *, digits: int = 3, bar: bool = False) -> list[str]:
     """Table cells of one figure of several trackers, the best marked (not a figure that stands alone)."""
     known = [value for value in values if math.isfinite(value)]
     best = max(known) if len(values) > 1 and known else None

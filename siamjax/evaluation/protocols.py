@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Sequence as Listing
 from pathlib import Path
 from typing import TypeAlias
 
@@ -18,7 +20,7 @@ Frames: TypeAlias = Iterable[np.ndarray | None]
 Track: TypeAlias = Callable[[Frames, np.ndarray], list[Result]]
 
 
-def one_pass(track: Track, sequence: Sequence, seen: Callable[[], None] = lambda: None) -> Result:
+def one_pass(track: Track, sequence: Sequence, seen: Callable[[], object] = lambda: None) -> Result:
     """One-pass evaluation (OPE): starts from the true box of frame 1 and is never helped again.
 
     Args:
@@ -26,15 +28,44 @@ def one_pass(track: Track, sequence: Sequence, seen: Callable[[], None] = lambda
       sequence: with a true box in its first frame.
       seen: called once a frame, when the tracker asks for the next.
     """
-    [result] = track(read_frames(sequence.frames, seen), np.asarray(sequence.boxes[:1], np.float32))
+    [result] = from_first_frame(track, [sequence], seen)
     return result
 
 
-PROTOCOLS = {"ope": one_pass}
+def from_first_frame(track: Track, objects: Listing[Sequence], seen: Callable[[], object]) -> list[Result]:
+    """Follows objects of one video together, from their boxes in frame 1 on without help; see `one_pass`."""
+    boxes = np.stack([np.asarray(one.boxes[0], np.float32) for one in objects])
+    return track(read_frames(objects[0].frames, seen), boxes)
+
+
+def by_video(sequences: Listing[Sequence]) -> list[list[Sequence]]:
+    """The objects of each video, in the order in which they come."""
+    videos: dict[str, list[Sequence]] = {}
+    for sequence in sequences:
+        videos.setdefault(sequence.group, []).append(sequence)
+    return list(videos.values())
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """How sequences are run.
+
+    Attributes:
+      split: sequences to those that are followed together.
+      follow: such sequences to a result each.
+      masks: whether label images are written, and scored.
+    """
+
+    split: Callable[[Listing[Sequence]], list[list[Sequence]]]
+    follow: Callable[[Track, Listing[Sequence], Callable[[], object]], list[Result]] = from_first_frame
+    masks: bool = False
+
+
+PROTOCOLS = {"ope": Protocol(lambda sequences: [[one] for one in sequences]), "davis": Protocol(by_video, masks=True)}
 
 
 def read_frames(
-    files: Iterable[Path], seen: Callable[[], None] = lambda: None
+    files: Iterable[Path], seen: Callable[[], object] = lambda: None
 ) -> Iterator[np.ndarray | None]:
     """Decodes files one by one, `[H, W, 3]` uint8 RGB; None where one does not decode, but for the first.
 

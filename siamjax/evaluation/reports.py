@@ -58,20 +58,10 @@ def as_json(
     protocol: str,
 ) -> dict[str, Any]:
     """Everything there is to say, as JSON; a figure that does not exist is null."""
-    return _plain(
+    return plain(
         {
-            "created": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-            "data": {
-                "name": data_folder.resolve().name,
-                "folder": str(data_folder),
-                "sequences": len(sequences),
-                "frames": sum(len(sequence.frames) for sequence in sequences),
-            },
-            "protocol": protocol,
+            **circumstances(sequences, data_folder=data_folder, protocol=protocol),
             "convention": dataclasses.asdict(convention),
-            "seed": None,  # nothing is drawn at random in a one-pass run
-            "speed": SPEED_RULE,
-            "versions": versions(),
             "thresholds": {
                 "success": convention.thresholds,
                 "precision": metrics.ERROR_THRESHOLDS,
@@ -80,6 +70,23 @@ def as_json(
             "trackers": [_tracker(tracker) for tracker in trackers],
         }
     )
+
+
+def circumstances(sequences: Sequence[data.Sequence], *, data_folder: Path, protocol: str) -> dict[str, Any]:
+    """What every report begins with."""
+    return {
+        "created": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "data": {
+            "name": data_folder.resolve().name,
+            "folder": str(data_folder),
+            "sequences": len(sequences),
+            "frames": sum(len(sequence.frames) for sequence in sequences),
+        },
+        "protocol": protocol,
+        "seed": None,  # nothing is drawn at random in a one-pass run
+        "speed": SPEED_RULE,
+        "versions": versions(),
+    }
 
 
 def table(trackers: Sequence[TrackerScore], *, markdown: bool = False) -> str:
@@ -95,6 +102,11 @@ def table(trackers: Sequence[TrackerScore], *, markdown: bool = False) -> str:
         ]
         for tracker in ranked(trackers)
     ]
+    return lined(heads, rows, markdown=markdown)
+
+
+def lined(heads: Sequence[str], rows: Sequence[Sequence[str]], *, markdown: bool = False) -> str:
+    """A table as lines of text, its first column to the left and the others to the right."""
     widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
 
     def line(cells: Sequence[str]) -> str:
@@ -133,14 +145,14 @@ def _sequence(row: SequenceScore) -> dict[str, Any]:
     }
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """`value` as what strict JSON can hold: no NaN, no NumPy."""
     if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
+        return {key: plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
+        return [plain(entry) for entry in value]
     if isinstance(value, (np.ndarray, np.generic)):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

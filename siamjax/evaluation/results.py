@@ -1,4 +1,4 @@
-"""Result files: `OUT/TRACKER/raw/SEQUENCE.txt`, `_scores.txt`, `_time.txt`, and what run they came from."""
+"""Result files: `OUT/TRACKER/raw/SEQUENCE.txt`, `_scores.txt`, `_time.txt`, `_polygon.txt`, and their run."""
 
 from __future__ import annotations
 
@@ -23,11 +23,13 @@ class StoredRun:
       boxes: `[T, 4]` xywh, row 0 the given box.
       scores: `[T]`, or None where there is no such file.
       seconds: `[T]`, likewise; row 0 is the start.
+      polygons: `[T, 4, 2]` corners of the rotated boxes, likewise.
     """
 
     boxes: np.ndarray
     scores: np.ndarray | None
     seconds: np.ndarray | None
+    polygons: np.ndarray | None = None
 
 
 def stem(sequence: str) -> str:
@@ -72,8 +74,9 @@ def write_run(folder: Path, sequence: str, result: Result) -> None:
     raw, sequence = folder / "raw", stem(sequence)
     write_text(raw / f"{sequence}_scores.txt", "".join(f"{score:.6f}\n" for score in result.scores))
     write_text(raw / f"{sequence}_time.txt", "".join(f"{second:.8f}\n" for second in result.seconds))
-    lines = (",".join(f"{value:.4f}" for value in box) for box in np.asarray(result.boxes, np.float64))
-    write_text(raw / f"{sequence}.txt", "".join(f"{line}\n" for line in lines))
+    if result.polygons is not None:
+        write_text(raw / f"{sequence}_polygon.txt", _lines(result.polygons))
+    write_text(raw / f"{sequence}.txt", _lines(result.boxes))
 
 
 def has_run(folder: Path, sequence: str) -> bool:
@@ -101,14 +104,22 @@ def read_run(folder: Path, sequence: str, truth: np.ndarray) -> StoredRun:
             str(raw / f"{sequence}.txt"),
             "run this sequence again: remove the file",
         )
-    columns = []
-    for kind in ("scores", "time"):
+    beside = []
+    for kind, columns in (("scores", 1), ("time", 1), ("polygon", 8)):
         file = raw / f"{sequence}_{kind}.txt"
-        column = _read_numbers(file, 1)[:, 0] if file.exists() else None
-        if column is not None and len(column) != len(boxes):
-            raise DataError(f"{len(column)} lines for {len(boxes)} frames", str(file), "remove the file")
-        columns.append(column)
-    return StoredRun(boxes, *columns)
+        numbers = _read_numbers(file, columns) if file.exists() else None
+        if numbers is not None and len(numbers) != len(boxes):
+            raise DataError(f"{len(numbers)} lines for {len(boxes)} frames", str(file), "remove the file")
+        beside.append(numbers)
+    scores, seconds, polygons = beside
+    return StoredRun(boxes, None if scores is None else scores[:, 0], None if seconds is None else seconds[:, 0],
+                     None if polygons is None else polygons.reshape(-1, 4, 2))
+
+
+def _lines(rows: np.ndarray) -> str:
+    """A line a frame, its numbers separated by commas."""
+    numbers = np.asarray(rows, np.float64).reshape(len(rows), -1)
+    return "".join(",".join(f"{value:.4f}" for value in row) + "\n" for row in numbers)
 
 
 def _read_numbers(file: Path, columns: int) -> np.ndarray:

@@ -16,8 +16,9 @@ from tqdm import tqdm
 
 from siamjax.data import sequences as data
 from siamjax.errors import ConfigError, DataError
-from siamjax.evaluation import results
-from siamjax.evaluation.protocols import PROTOCOLS, Track
+from siamjax.evaluation import mask_files, results
+from siamjax.evaluation.label_images import MaskRule, rule_of
+from siamjax.evaluation.protocols import PROTOCOLS, Protocol, Track
 from siamjax.trackers.base import LoadedTracker
 from siamjax.weights import spec
 
@@ -30,11 +31,13 @@ class Contender:
       name: of its folder and in the tables.
       track: follows targets through frames.
       record: what makes its results what they are (weights, settings, code); written beside them.
+      rule: of its masks; None for a tracker without any.
     """
 
     name: str
     track: Track
     record: dict[str, object]
+    rule: MaskRule | None = None
 
 
 def contenders(
@@ -57,7 +60,8 @@ def contenders(
     def bound(entry: LoadedTracker) -> Track:
         return lambda frames, boxes: track_frames(entry.tracker, entry.params, frames, boxes)
 
-    return [Contender(name, bound(entry), describe(entry)) for name, entry in zip(names, loaded)]
+    return [Contender(name, bound(entry), describe(entry), rule_of(entry.tracker))
+            for name, entry in zip(names, loaded)]
 
 
 def describe(loaded: LoadedTracker) -> dict[str, object]:
@@ -97,7 +101,7 @@ def check_sequences(sequences: Sequence[data.Sequence]) -> None:
             raise DataError(
                 "the target is absent from frame 1", sequence.name, "cut the sequence to start where it shows"
             )
-        for ending in ("", "_scores", "_time"):
+        for ending in ("", "_scores", "_time", "_polygon"):
             file = f"{results.stem(sequence.name)}{ending}.txt"
             if file in owners:
                 where = f"{owners[file]} and {sequence.name}"
@@ -114,7 +118,7 @@ def run(
     protocol: str = "ope",
     progress: Callable[[str], None] = print,
 ) -> None:
-    """Tracks every sequence that has no result yet and writes `output/NAME/raw/`.
+    """Tracks every sequence that has no result yet and writes `output/NAME/raw/`, and masks if the protocol has any.
 
     Args:
       contender: the tracker.
@@ -127,29 +131,35 @@ def run(
       ConfigError: an unknown protocol.
       OutputError: the folder holds results of another run.
     """
-    follow = find_protocol(protocol)
+    rules = find_protocol(protocol)
     folder = output / contender.name
     results.claim(folder, record_of(contender, data_folder, protocol))
-    todo = [sequence for sequence in sequences if not results.has_run(folder, sequence.name)]
-    if done := len(sequences) - len(todo):
-        progress(f"{contender.name}: {done} of {len(sequences)} sequences are there already")
+    units = rules.split(sequences)
+    todo = [unit for unit in units if not all(results.has_run(folder, sequence.name) for sequence in unit)]
+    if done := len(units) - len(todo):
+        progress(f"{contender.name}: {done} of {len(units)} sequences are there already")
     on_terminal = sys.stderr.isatty()
-    total = sum(len(sequence.frames) for sequence in todo)
+    total = sum(len(unit[0].frames) for unit in todo)
     with tqdm(total=total, unit="frame", desc=contender.name, disable=not on_terminal) as bar:
-        for number, sequence in enumerate(todo, 1):
-            bar.set_postfix_str(sequence.name)
-            result = follow(contender.track, sequence, bar.update)
-            if len(result.boxes) != len(sequence.frames):
-                raise DataError(
-                    f"{len(result.boxes)} results for {len(sequence.frames)} frames",
-                    f"{contender.name} on {sequence.name}",
-                    "let the tracker answer every frame",
-                )
-            results.write_run(folder, sequence.name, result)
+        for number, unit in enumerate(todo, 1):
+            name = unit[0].name if len(unit) == 1 else unit[0].group
+            bar.set_postfix_str(name)
+            answers = rules.follow(contender.track, unit, bar.update)
+            for sequence, answer in zip(unit, answers):
+                if len(answer.boxes) != len(sequence.frames):
+                    raise DataError(
+                        f"{len(answer.boxes)} results for {len(sequence.frames)} frames",
+                        f"{contender.name} on {sequence.name}",
+                        "let the tracker answer every frame",
+                    )
+            if rules.masks:  # before the boxes, which say that a sequence is complete
+                mask_files.write(folder, unit, answers, contender.rule)
+            for sequence, answer in zip(unit, answers):
+                results.write_run(folder, sequence.name, answer)
             if not on_terminal:
-                rate = frames_per_second(result.seconds)
-                place = f"{contender.name}: {number}/{len(todo)} {sequence.name}"
-                progress(f"{place}, {len(sequence.frames)} frames at {rate:.1f} frames/s")
+                rate = frames_per_second(answers[0].seconds)
+                place = f"{contender.name}: {number}/{len(todo)} {name}"
+                progress(f"{place}, {len(unit[0].frames)} frames at {rate:.1f} frames/s")
 
 
 def record_of(contender: Contender, data_folder: Path, protocol: str) -> dict[str, object]:
@@ -157,7 +167,7 @@ def record_of(contender: Contender, data_folder: Path, protocol: str) -> dict[st
     return contender.record | {"protocol": protocol, "data": str(data_folder.resolve())}
 
 
-def find_protocol(name: str) -> Callable:
+def find_protocol(name: str) -> Protocol:
     """The protocol of that name.
 
     Raises:

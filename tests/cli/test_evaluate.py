@@ -20,7 +20,7 @@ class StillTracker:
     config: str = "none"
 
 
-def hold(tracker, params, frames, boxes):
+def hold(tracker, params, frames, boxes, keep_masks):
     count = len(list(frames))
     flags = np.zeros(count, bool)
     return [Result(np.repeat(boxes, count, axis=0), np.ones(count), flags, ~flags, np.full(count, 0.01))]
