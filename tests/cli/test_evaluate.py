@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from siamjax.cli import evaluate as command
+from siamjax.cli.main import run
 from siamjax.errors import ConfigError, DataError, OutputError, SourceError
 from siamjax.trackers.base import LoadedTracker, Result
 
@@ -82,6 +83,8 @@ def test_a_finished_run_is_scored_anew(loads, data, tmp_path, capsys):
     [
         ({"protocol": "vot"}, ConfigError, "choose one of: ope"),
         ({"convention": "lvis"}, ConfigError, "choose one of: visible, otb, lasot, got10k, pysot"),
+        ({"protocol": "davis", "convention": "otb"}, ConfigError, "a convention for boxes"),
+        ({"protocol": "davis"}, DataError, "no sequence has masks or rotated boxes"),
         ({"data": "nowhere"}, DataError, "no such folder"),
         ({"data": "."}, DataError, "no sequence"),
         ({"output": "file/out"}, OutputError, "cannot be written"),
@@ -95,6 +98,36 @@ def test_errors_come_before_any_work(loads, data, tmp_path, arguments, error, wo
     with pytest.raises(error, match=words):
         command.evaluate(**{"data": data, "output": tmp_path / "out", "model": ("a",)} | arguments)
     assert not loads
+
+
+def test_masks_of_a_tracker_are_scored_and_their_files_are_as_described(mask_model, model, tmp_path, capsys):
+    folder = tmp_path / "data/square"
+    for part in ("img", "masks"):
+        (folder / part).mkdir(parents=True)
+    for number in range(4):
+        mask = np.zeros((96, 128), np.uint8)
+        mask[30:62, 40 + number:72 + number] = 255
+        Image.fromarray(mask).save(folder / f"masks/{number}.png")
+        Image.fromarray(mask).convert("RGB").save(folder / f"img/{number}.png")
+    (folder / "groundtruth.txt").write_text("".join(f"{40 + n},30,32,32\n" for n in range(4)))
+    arguments = ["evaluate", "--protocol", "davis", "--data", str(tmp_path / "data"), "--output", str(tmp_path / "out"),
+                 "--model", mask_model, "--model", model]
+    assert run(arguments) == 0
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    figures = {tracker["name"]: tracker for tracker in report["trackers"]}
+    assert set(figures) == {"tiny", "tinymask"}
+    assert figures["tiny"]["figures"] == figures["tiny"]["baselines"]["filled_box"]
+    assert all(0 <= tracker["figures"]["j"]["mean"] <= 1 for tracker in report["trackers"])
+    masks = sorted((tmp_path / "out/tinymask/masks/square").iterdir())
+    assert [path.name for path in masks] == ["0.png", "1.png", "2.png", "3.png"]
+    first = np.asarray(Image.open(masks[0]))
+    assert (first[30:62, 40:72] == 1).all()
+    assert first.sum() == 32 * 32
+    before = [path.stat().st_mtime_ns for path in masks]
+    capsys.readouterr()
+    assert run(arguments) == 0
+    assert [path.stat().st_mtime_ns for path in masks] == before
+    assert "1 of 1 sequences are there already" in capsys.readouterr().out
 
 
 def test_a_taken_folder_is_known_before_any_tracking(loads, data, tmp_path, monkeypatch):

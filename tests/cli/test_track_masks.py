@@ -125,6 +125,18 @@ def test_a_model_without_masks_follows_the_boxes_and_says_so(clip, tmp_path, mod
     assert list(table(output)[0]) == ["frame", "target", "x", "y", "w", "h", "score", "lost", "valid"]
 
 
+def test_an_empty_mask_leaves_the_tracked_box(clip, mask_model, tmp_path):
+    output = tmp_path / "out"
+    given = save(tmp_path / "given.png", square((1, 40, 30, 32, 32)))
+    assert track(clip, given, mask_model, output, "--set", "tracker.mask_threshold=1") == 0
+    assert read_labels(output / "masks/00000.png").any()
+    assert not any(read_labels(output / f"masks/{number:05d}.png").any() for number in range(1, FRAMES))
+    for row in table(output)[1:]:
+        corners = np.array([[float(row[f"x{n}"]), float(row[f"y{n}"])] for n in (1, 2, 3, 4)])
+        x, y = np.ptp(corners, axis=0)
+        np.testing.assert_allclose(corners - corners[0], [[0, 0], [x, 0], [x, y], [0, y]], atol=1e-3)  # upright
+
+
 def test_a_frame_that_does_not_decode_holds_its_mask(clip, mask_model, tmp_path):
     (clip / "002.png").write_bytes(b"\x89PNG broken")
     output = tmp_path / "out"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -42,12 +43,24 @@ def test_what_was_written_is_read(tmp_path):
     np.testing.assert_allclose(stored.seconds, result().seconds)
 
 
+def test_rotated_boxes_are_written_and_read(tmp_path):
+    corners = np.arange(16).reshape(2, 4, 2) / 8
+    results.claim(tmp_path, {})
+    results.write_run(tmp_path, "bag", dataclasses.replace(result(), polygons=corners))
+    assert (tmp_path / "raw/bag_polygon.txt").read_text().startswith("0.0000,0.1250,0.2500,0.3750,0.5000,")
+    np.testing.assert_allclose(results.read_run(tmp_path, "bag", TRUTH).polygons, corners, atol=5.1e-5)
+    (tmp_path / "raw/bag_polygon.txt").write_text("1,2,3,4,5,6,7,8\n")
+    with pytest.raises(DataError, match="1 lines for 2 frames"):
+        results.read_run(tmp_path, "bag", TRUTH)
+
+
 def test_boxes_alone_are_enough(tmp_path):
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw/bag.txt").write_text("1,2,3,4\n5,6,7,8\n")
     stored = results.read_run(tmp_path, "bag", TRUTH)
     assert stored.scores is None
     assert stored.seconds is None
+    assert stored.polygons is None
 
 
 @pytest.mark.parametrize(
