@@ -43,6 +43,7 @@ class AlexNet(nn.Module):
     Attributes:
       stages: `V1`, `V2`, `V3` or `PYSOT`, or stages of one's own (tests use four channels).
       norm: settings of every BatchNorm; siamfc-pytorch's by default, `Norm()` for PySOT.
+      used_stages: numbers of the stages whose features are given, from 1 and rising; None for the last alone.
       precision, axis_name, lowering, prepared: see `ConvNorm`.
     Source: SiamFC, siamfc/backbones.py; PySOT, backbone/alexnet.py, whose pooling before ReLU gives the
     same numbers as the ReLU before pooling here.
@@ -50,15 +51,16 @@ class AlexNet(nn.Module):
 
     stages: tuple[Stage, ...] = V1
     norm: Norm = SIAMFC_NORM
+    used_stages: tuple[int, ...] | None = None
     precision: Precision = PARITY
     axis_name: str | None = None
     lowering: str = "auto"
     prepared: bool = False
 
     @nn.compact
-    def __call__(self, image: Array, *, train: bool = False) -> Array:
-        """Maps `image` `[B, H, W, 3]`, 0..255, to features `[B, H', W', C]`."""
-        x = image
+    def __call__(self, image: Array, *, train: bool = False) -> Array | tuple[Array, ...]:
+        """Maps `image` `[B, H, W, 3]`, 0..255, to features `[B, H', W', C]`, or to those of each used stage."""
+        x, features = image, []
         for number, stage in enumerate(self.stages, start=1):
             x = ConvNorm(
                 stage.features, stage.kernel_size, stage.stride, groups=stage.groups,
@@ -69,4 +71,5 @@ class AlexNet(nn.Module):
             if stage.pool_stride:
                 x = max_pool(x, 3, stage.pool_stride)
             self.sow("intermediates", f"stage{number}", x)
-        return x
+            features.append(x)
+        return x if self.used_stages is None else tuple(features[number - 1] for number in self.used_stages)
