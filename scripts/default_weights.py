@@ -59,7 +59,7 @@ def choose(weights: tyro.conf.Positional[tuple[str, ...]], /, data: Path,
 
 
 def ship(weights: tyro.conf.Positional[str], /, data: Path, output: Path, licence: str, card: str,
-         settings: str = "", response: float = 1.0) -> None:
+         settings: str = "", response: float = 1.0, lost: float | None = None) -> None:
     """Fits the score on the validation videos and writes the weights in half precision.
 
     Args:
@@ -77,6 +77,7 @@ def ship(weights: tyro.conf.Positional[str], /, data: Path, output: Path, licenc
     if response != 1:
         loaded.params["params"]["head"]["gain"] *= response
     scale, offset, threshold = calibrate(loaded, validation_videos(data))
+    threshold = threshold if lost is None else lost
     print(f"score = sigmoid({scale:.4f} * logit {offset:+.4f}), lost below {threshold:.2f}")
     shipped = with_sigmoid(loaded, round(scale, 4), round(offset, 4), threshold)
     zoo.save(output, shipped.tracker, shipped.params, card=card, licence=licence, dtype="float16",

@@ -122,6 +122,27 @@ def loaded(name: str) -> LoadedTracker:
     return LoadedTracker(tracker, params, "tiny", name)
 
 
+# One of each family by default: 64 runs of the large nets take minutes.
+QUICK = ("siamfc", "siamrpn_alex", "siamrpn_small")
+MANY_TARGETS = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in sorted(zoo.ZOO)]
+
+
+@pytest.mark.parametrize("name", MANY_TARGETS)
+def test_thirty_two_targets_equal_thirty_two_runs(name):
+    _, _, video, box = tiny_case(name)
+    video, random = video[:4], np.random.default_rng(6)
+    boxes = box + np.float32(random.uniform(-8, 8, (32, 4)))
+    many = siamjax.track_many(loaded(name), video, boxes)
+    compiled = loop.advance._cache_size()
+    for target, result in zip(boxes, many):
+        np.testing.assert_allclose(result.boxes, siamjax.track(loaded(name), video, target).boxes, atol=EXACT)
+    assert loop.advance._cache_size() <= compiled + 1  # that of one target
+    compiled = loop.advance._cache_size()
+    for count in (31, 17):  # as many lanes as 32
+        siamjax.track_many(loaded(name), video, boxes[:count])
+    assert loop.advance._cache_size() == compiled
+
+
 @pytest.mark.parametrize("name", sorted(zoo.ZOO))
 class TestTrackerContract:
     def test_eager_equals_jit(self, name):
@@ -152,20 +173,6 @@ class TestTrackerContract:
         for target, result in zip(boxes, many):
             alone = siamjax.track(loaded(name), video, target)
             np.testing.assert_allclose(result.boxes, alone.boxes, atol=EXACT)
-
-    def test_thirty_two_targets_equal_thirty_two_runs(self, name):
-        _, _, video, box = tiny_case(name)
-        video, random = video[:4], np.random.default_rng(6)
-        boxes = box + np.float32(random.uniform(-8, 8, (32, 4)))
-        many = siamjax.track_many(loaded(name), video, boxes)
-        compiled = loop.advance._cache_size()
-        for target, result in zip(boxes, many):
-            np.testing.assert_allclose(result.boxes, siamjax.track(loaded(name), video, target).boxes, atol=EXACT)
-        assert loop.advance._cache_size() <= compiled + 1  # that of one target
-        compiled = loop.advance._cache_size()
-        for count in (31, 17):  # as many lanes as 32
-            siamjax.track_many(loaded(name), video, boxes[:count])
-        assert loop.advance._cache_size() == compiled
 
     def test_videos_together_equal_one_by_one(self, name):
         _, _, video, box = tiny_case(name)

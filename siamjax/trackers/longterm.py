@@ -117,7 +117,7 @@ class LongTermTracker:
         return state, Output(box=state.shown, score=state.score, lost=state.lost, valid=frame.valid)
 
 
-def long_term(loaded: LoadedTracker, *, confidence_low: float | None = None, confidence_high: float = 0.5,
+def long_term(loaded: LoadedTracker, *, confidence_low: float | None = None, confidence_high: float = 0.8,
               lost_search_size: int = 831) -> LoadedTracker:
     """The weights and settings of a short-term RPN tracker in a long-term one.
 

@@ -104,7 +104,7 @@ ZOO: dict[str, Entry] = {
                     weights="siamfc.safetensors"),
     "siamrpn_small": Entry(
         SiamRPNTracker(SiamRPN(AlexNet(), SimilarityRPN(PixelwiseRPN())),
-                       SiamRPNConfig(search_size=287, half_pixel=True, channel_order="rgb")),
+                       SiamRPNConfig(search_size=287, half_pixel=True, channel_order="rgb", self_correction=True)),
         "SiamRPN on the trunk of siamfc, whose response its class hears; trained by this project",
         weights="siamrpn_small.safetensors"),
 }
