@@ -60,23 +60,32 @@ def _overall(trackers: Sequence[MaskTrackerScore]) -> str:
 
 
 def _rotated(trackers: Sequence[MaskTrackerScore], rule: str) -> str:
-    rows = [f'<tr><th scope="row">{plots.swatch(i)}{escape(tracker.name)}</th>'
-            f"{_plain_cells([tracker.rotated.polygon, tracker.rotated.box])}</tr>"
-            for i, tracker in enumerate(trackers) if tracker.rotated is not None]
+    """Each tracker's mean, and below it the objects that have rotated boxes, if any."""
+    rows = []
+    for index, tracker in enumerate(trackers):
+        for score in (tracker, *tracker.objects):
+            if score.rotated is not None:
+                own = score is tracker
+                name = (f"{plots.swatch(index)}{escape(score.name)}" if own
+                        else f'<span class="quiet">on {escape(score.name)}</span>')
+                cells = _plain_cells([score.rotated.polygon, score.rotated.box])
+                rows.append(f'<tr><th scope="row">{name}</th>{cells}</tr>')
     return "" if not rows else "<h2>Rotated boxes</h2>" + _table(escape(rule), "Tracker", ["Rotated", "Upright"], rows)
 
 
 def _by_object(tracker: MaskTrackerScore, *, is_open: bool) -> str:
     rows = []
     for row in tracker.objects:
+        if not row.frames:
+            continue
         box, ellipse = (row.figures[kind].j.mean for kind in ("filled box", "ellipse"))
-        turned = [float("nan")] * 2 if row.rotated is None else [row.rotated.polygon, row.rotated.box]
         spark = plots.sparkline([row.values], [0], f"J on {row.name}")
         rows.append(f'<tr><th scope="row">{escape(row.name)}</th><td>{row.frames}</td>'
-                    f'{_plain_cells([*row_of(row.figures["mask"]), box, ellipse, *turned])}'
+                    f'{_plain_cells([*row_of(row.figures["mask"]), box, ellipse])}'
                     f'<td class="time">{spark}</td></tr>')
-    heads = ["Frames", *COLUMNS, "J, box", "J, ellipse", "Rotated", "Upright", "J over time"]
-    table = _table("Masks; J of the filled box and the ellipse; overlap with rotated boxes", "Object", heads, rows)
+    heads = ["Frames", *COLUMNS, "J, box", "J, ellipse", "J over time"]
+    caption = "Objects with frames that count; J of the masks, of the filled box and of the ellipse"
+    table = _table(caption, "Object", heads, rows)
     return f"<details{' open' * is_open}><summary>{escape(tracker.name)}</summary>{table}</details>"
 
 

@@ -48,7 +48,7 @@ def draw(
       truth: `[M, 4]` or `[4]` true boxes, in white.
       labels: `[H, W]` uint8, `n + 1` where target `n` is; its pixels are tinted.
       polygons: `[N, 4, 2]` corners (x, y) of a rotated box a target, pixel centres at integers, drawn in the box's
-        place; labels stay at the box.
+        place.
     Returns:
       `[H, W, 3]` uint8.
     """
@@ -69,6 +69,7 @@ def draw(
             _outline(canvas, box, colour, thickness, dashed=is_lost)
         else:
             outline_polygon(canvas, polygons[target], colour, SHADE, thickness, dashed=is_lost)
+            box = np.concatenate([polygons[target].min(axis=0), np.ptp(polygons[target], axis=0)])  # words go there
         words = [f"{target}"] if len(boxes) > 1 else []
         words += ["lost"] if is_lost else []
         words += [f"{scores[target]:.2f}"] if scores is not None and np.isfinite(scores[target]) else []

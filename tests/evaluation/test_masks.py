@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -138,6 +139,22 @@ def test_a_tracker_of_boxes_is_scored_by_its_filled_boxes(folder, tmp_path):
     assert score.rotated.box == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize("config", [MASKED, "boxes"], ids=["masks", "boxes"])
+def test_where_given_objects_or_equal_answers_overlap_the_first_has_the_pixel(folder, tmp_path, config):
+    for part in ("masks", "groundtruth.txt"):
+        target = folder / "pair/objects/b" / part
+        shutil.rmtree(target) if target.is_dir() else target.unlink()
+    write_truth(folder / "pair/objects/b", lambda t: (12, 13))
+    scored(folder, tmp_path / "out", config=config)
+    first, later = (read_labels(tmp_path / f"out/fake/masks/pair/{n:03d}.png") for n in (0, 2))
+    np.testing.assert_array_equal(first, np.where(l_shape(5, 10), 1, 2 * l_shape(12, 13)))
+    one, two = ((davis.box_mask(np.array([x, y, 20.0, 20]), SIZE) if config == "boxes" else lower_half(x, y))
+                for x, y in ((5, 10), (12, 13)))
+    np.testing.assert_array_equal(later[one & ~two], 1)
+    np.testing.assert_array_equal(later[two & ~one], 2)
+    assert (later[one & two] == 1).mean() > 0.8  # at the rim of a mask the other one may be likelier
+
+
 def test_a_stopped_run_goes_on_where_it_was(folder, tmp_path):
     started = []
 
@@ -155,6 +172,9 @@ def test_a_stopped_run_goes_on_where_it_was(folder, tmp_path):
     assert (tmp_path / "out/fake/masks/one/003.png").stat().st_mtime_ns == kept
     assert lines[0] == "fake: 1 of 3 sequences are there already"
     assert lines[1].startswith("fake: 1/2 pair, 6 frames at")
+    (tmp_path / "out/fake/raw/pair-b.txt").unlink()
+    _, _, lines = scored(folder, tmp_path / "out", track=stopped)
+    assert lines[0] == "fake: 2 of 3 sequences are there already"
 
 
 def test_what_cannot_be_started_or_scored_is_said_before_work(folder, tmp_path):

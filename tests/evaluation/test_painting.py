@@ -14,6 +14,7 @@ RED = (255, 0, 0)
 def test_a_mask_is_tinted_its_outline_more_and_nothing_else_is_touched():
     canvas, mask = GREY.copy(), np.zeros(GREY.shape[:2], bool)
     mask[20:60, 100:160] = True  # up to the frame's edge
+    mask[30, 120] = False  # a hole of one pixel stays one
     painting.tint(canvas, mask, RED)
     assert (canvas[~mask] == 100).all()
     assert canvas[40, 130].tolist() == [162, 60, 60]
@@ -59,4 +60,9 @@ def test_a_frame_shows_each_target_in_its_colour_and_the_rotated_box_in_the_boxe
         np.testing.assert_allclose(drawn[40, x], 100 + painting.INNER * (colour - 100.0), atol=1)
         np.testing.assert_allclose(drawn[40, corner], colour, atol=1)
         assert drawn[57, x - 17].tolist() == [100] * 3  # the upright box's corner is not drawn
+    scored = overlay.draw(GREY, boxes[:1] + [100, 60, 0, 0], polygons=polygons[:1], scores=np.array([0.5]))
+    plain = overlay.draw(GREY, boxes[:1], polygons=polygons[:1])
+    columns = np.flatnonzero((scored != plain).any(axis=(0, 2)))
+    assert columns.min() < 12  # the score stands at the rotated box, not at the other one
+    assert columns.max() < 60
     assert (GREY == 100).all()
