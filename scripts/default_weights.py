@@ -5,8 +5,8 @@
     python scripts/default_weights.py ship --data DIR mixed.safetensors --output siamjax/assets/siamfc.safetensors
 
 `mix` averages a training with the weights it started from. `choose` prints the success AUC of every file with every
-setting; `ship` fits the score's sigmoid and writes the file in half precision with its card. Both look at the videos
-named in DIR/validation.txt only.
+setting; `ship` fits the score's sigmoid and writes the file in half precision with its card; `halve` writes it so as it
+is. All look at the videos named in DIR/validation.txt only.
 """
 
 from __future__ import annotations
@@ -81,6 +81,22 @@ def ship(weights: tyro.conf.Positional[str], /, data: Path, output: Path, licenc
     print(f"score = sigmoid({scale:.4f} * logit {offset:+.4f}), lost below {threshold:.2f}")
     shipped = with_sigmoid(loaded, round(scale, 4), round(offset, 4), threshold)
     zoo.save(output, shipped.tracker, shipped.params, card=card, licence=licence, dtype="float16",
+             source_sha256=metadata["source_sha256"])
+    print(f"wrote {output}: {output.stat().st_size / 1e6:.2f} MB")
+
+
+def halve(weights: tyro.conf.Positional[str], /, output: Path, card: str, settings: str = "") -> None:
+    """Writes weights whose score is calibrated already, as those of masks on a shipped tracker, in half precision.
+
+    Args:
+      weights: weight file or training folder.
+      output: file to write.
+      card: as for `ship`.
+      settings: KEY=VALUE[,KEY=VALUE] of the tracker.
+    """
+    _, metadata = files.load(zoo.locate(weights)[0])
+    loaded = with_settings(zoo.load(weights, prepare=False), settings)
+    zoo.save(output, loaded.tracker, loaded.params, card=card, licence=metadata["licence"], dtype="float16",
              source_sha256=metadata["source_sha256"])
     print(f"wrote {output}: {output.stat().st_size / 1e6:.2f} MB")
 
@@ -189,4 +205,4 @@ def logistic_fit(x: np.ndarray, y: np.ndarray, weight: np.ndarray, steps: int = 
 
 if __name__ == "__main__":
     tune_cpu()
-    tyro.extras.subcommand_cli_from_dict({"mix": mix, "choose": choose, "ship": ship})
+    tyro.extras.subcommand_cli_from_dict({"mix": mix, "choose": choose, "ship": ship, "halve": halve})
