@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from siamjax.errors import ConfigError
+from siamjax.nets.layers import Norm
 from siamjax.ops.distances import normalised
 from siamjax.precision import PARITY, Precision
 from siamjax.types import Array
@@ -22,19 +23,27 @@ class EmbeddingHead(nn.Module):
     Attributes:
       features: numbers of an embedding.
       normalise: embeddings have Euclidean length 1.
+      norm: settings of a BatchNorm between the two, None for none: brings the pooled features of a trunk that does
+        not train, each with its own mean and size, to one scale.
       precision: dtype and precision of the product; embeddings are float32.
+      axis_name: see `ConvNorm`.
     """
 
     features: int = 128
     normalise: bool = True
+    norm: Norm | None = None
     precision: Precision = PARITY
+    axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, features: Array | tuple[Array, ...]) -> Array:
+    def __call__(self, features: Array | tuple[Array, ...], *, train: bool = False) -> Array:
         """Embeddings `[B, features]` of features `[B, ..., C]`; the levels of a backbone with several side by side."""
         levels = features if isinstance(features, tuple) else (features,)
         pooled = jnp.concatenate([level.reshape(len(level), -1, level.shape[-1]).astype(jnp.float32).mean(1)
                                   for level in levels], axis=-1)
+        if self.norm is not None:
+            pooled = nn.BatchNorm(use_running_average=not train, momentum=self.norm.momentum,
+                                  epsilon=self.norm.epsilon, axis_name=self.axis_name, name="norm")(pooled)
         embedding = nn.Dense(self.features, dtype=self.precision.dtype, precision=self.precision.lax,
                              name="dense")(pooled).astype(jnp.float32)
         return normalised(embedding) if self.normalise else embedding
@@ -45,14 +54,14 @@ class Tower(nn.Module):
 
     Attributes:
       backbone: any module that maps inputs `[B, ...]` to features `[B, ..., C]`, or a tuple of such.
-      head: maps these to embeddings `[B, D]`.
+      head: maps these to embeddings `[B, D]`; takes `train`.
     """
 
     backbone: nn.Module
     head: nn.Module = EmbeddingHead()
 
     def __call__(self, x: Array, *, train: bool = False) -> Array:
-        return self.head(self.backbone(x, train=train))
+        return self.head(self.backbone(x, train=train), train=train)
 
 
 class Siamese(nn.Module):
@@ -81,7 +90,7 @@ class Siamese(nn.Module):
 
     def embed(self, x: Array, side: Side = "first", *, train: bool = False) -> Array:
         """Embeddings `[B, D]` of inputs `[B, ...]`, the same on either side."""
-        return self.head(self.backbone(x, train=train))
+        return self.head(self.backbone(x, train=train), train=train)
 
 
 class PseudoSiamese(nn.Module):

@@ -108,5 +108,6 @@ def _part(net: Any, path: str) -> Any:
 
 
 def _layer(path: str) -> str:
-    """`params/backbone/layer4/block0/conv1/kernel` as `params/backbone/layer4`."""
-    return "/".join(path.split("/")[:3])
+    """`params/first/backbone/layer4/block0/conv1/kernel` as `params/first/backbone/layer4`."""
+    above, backbone, below = path.partition("/backbone/")
+    return above + backbone + below.split("/")[0]

@@ -31,6 +31,37 @@ def test_without_data_trains_on_shapes_that_the_package_draws(tmp_path, capsys):
     assert "siamjax track SOURCE --model" in capsys.readouterr().out
 
 
+TEXT = f"""
+import dataclasses
+from siamjax.data.synthetic import SyntheticConfig
+from siamjax.nets.alexnet import AlexNet, Stage
+from siamjax.nets.contrastive import Tower
+from siamjax.training.experiment import load_experiment
+
+parent = load_experiment({TINY.replace("siamfc_tiny", "image_text")!r})
+image = Tower(AlexNet((Stage(4, 7, 4),), lowering="lax"), parent.net.first.head)
+config = dataclasses.replace(parent, net=parent.net.clone(first=image), synthetic=SyntheticConfig(videos=3, frames=2))
+"""
+
+
+def test_trains_an_embedding_net_on_shapes_and_their_descriptions(tmp_path, capsys):
+    (tmp_path / "text.py").write_text(TEXT)
+    assert run(["train", str(tmp_path / "text.py"), "--output", str(tmp_path / "out"), "--steps", "1",
+                "--set", "batch_size=8"]) == 0
+    record = json.loads((tmp_path / "out" / "experiment.json").read_text())
+    assert record["data"]["tracks"] == 9
+    assert "siamjax track" not in capsys.readouterr().out
+    assert run(["models", str(tmp_path / "out")]) == 0
+    assert "image_text: 1 steps of 8 pairs" in capsys.readouterr().out
+
+
+def test_words_need_data_that_has_them(tmp_path, capsys, shared):
+    (tmp_path / "text.py").write_text(TEXT)
+    assert run(["train", str(tmp_path / "text.py"), "--output", str(tmp_path / "out"), "--set", "batch_size=8",
+                "--data", str(shared / "training")]) == 2
+    assert "no words describe this object" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("arguments", "says"), [
     (["no_such.py"], "no such experiment file"),
     ([TINY, "--set", "optim.pek_lr=1"], "did you mean optim.peak_lr"),
@@ -39,7 +70,7 @@ def test_without_data_trains_on_shapes_that_the_package_draws(tmp_path, capsys):
     ([TINY, "--set", "batch_size=6"], "does not divide over 4 devices"),
     ([TINY, "--steps", "0"], "train for 1 or more"),
     ([TINY, "--data", "/no/such/folder"], "/no/such/folder"),
-    ([TINY, "--set", "batch_size=4", "--set", "init_from=/no/such.safetensors"], "no such file")])
+    ([TINY, "--set", "batch_size=4", "--set", "init_from=/no/such.safetensors"], "no model or file")])
 def test_mistakes_are_one_line_and_exit_2(tmp_path, capsys, arguments, says):
     assert run(["train", *arguments, "--output", str(tmp_path / "out")]) == 2
     said = capsys.readouterr().err

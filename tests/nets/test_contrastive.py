@@ -9,6 +9,7 @@ import pytest
 from siamjax.errors import ConfigError
 from siamjax.nets.alexnet import AlexNet, Stage
 from siamjax.nets.contrastive import EmbeddingHead, PseudoSiamese, Siamese, Tower
+from siamjax.nets.layers import Norm
 from siamjax.nets.mobilenet import IMAGENET, MobileNetV2
 from siamjax.nets.resnet import ResNet18
 from siamjax.nets.siamfc import SiamFC
@@ -62,6 +63,18 @@ def test_head_pools_over_all_places_and_joins_levels():
     np.testing.assert_allclose(head.apply(variables, maps), head.apply(variables, maps.mean((1, 2))), rtol=1e-5)
     levels = (maps, maps[:, :1, :1])
     assert init(head, levels)["params"]["dense"]["kernel"].shape == (4, 4)
+
+
+def test_norm_of_the_head_brings_pooled_features_to_one_scale():
+    """Features of any mean and size give the same embeddings in training, and the statistics are kept."""
+    head = EmbeddingHead(4, normalise=False, norm=Norm())
+    pooled = jnp.asarray(np.random.default_rng(0).normal(size=(16, 3)), jnp.float32)
+    moved = pooled * jnp.array([[10.0, 1.0, 5.0]]) + jnp.array([[50.0, -3.0, 0.0]])
+    variables = init(head, pooled)
+    one, other = (head.apply(variables, x, train=True, mutable=["batch_stats"]) for x in (pooled, moved))
+    np.testing.assert_allclose(one[0], other[0], atol=1e-3)
+    np.testing.assert_allclose(other[1]["batch_stats"]["norm"]["mean"], 0.1 * moved.mean(0), rtol=1e-4, atol=1e-6)
+    assert jnp.abs(head.apply(variables, moved) - other[0]).max() > 1
 
 
 @pytest.mark.parametrize("backbone", [

@@ -128,6 +128,16 @@ def test_one_tower_starts_from_a_part_of_a_file_and_the_other_from_nothing(train
     assert (kernels[0] != kernels[1]).any()
 
 
+def test_a_shorter_backbone_leaves_the_last_layers_of_the_file_out(whole):
+    short = SKETCH.net.clone(first=Tower(BACKBONE.clone(stages=BACKBONE.stages[:1]), HEAD))
+    variables = jax.jit(short.init)(jax.random.key(0), np.zeros((1, 31, 31, 3), np.float32),
+                                    np.zeros((1, 31, 31, 1), np.float32))
+    taken = start.take_parts(whole[1], [("backbone", "first/backbone")], where="w.safetensors")
+    got = start.start_from(variables, taken, where="w.safetensors")
+    chex.assert_trees_all_equal(got["params"]["first"]["backbone"]["conv1"], whole[1]["params"]["backbone"]["conv1"])
+    assert set(got["params"]["first"]["backbone"]) == {"conv1"}
+
+
 def test_parts_that_a_file_has_not_are_an_error(whole):
     with pytest.raises(WeightsError, match=r"no part 'trunk'.*backbone, head"):
         start.take_parts(whole[1], [("trunk", "backbone")], where="w.safetensors")

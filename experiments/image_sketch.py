@@ -1,0 +1,35 @@
+"""An image and the edge sketch of the same object: two towers of their own, over three channels and over one.
+
+    siamjax train experiments/image_sketch.py --data DIR --output runs/sketch
+    siamjax train experiments/image_sketch.py --output runs/sketch                   # moving shapes
+
+The sketch is of another frame of the video, or of the image augmented anew. The image's tower stands on the frozen
+trunk of the package's SiamFC; the sketch's, a narrow MobileNetV2, starts from nothing.
+"""
+
+from siamjax.data.augment import AugmentConfig, Jitter
+from siamjax.data.config import DataConfig, wide
+from siamjax.nets.alexnet import V1, AlexNet
+from siamjax.nets.contrastive import EmbeddingHead, PseudoSiamese, Tower
+from siamjax.nets.embedder import EmbedderConfig
+from siamjax.nets.layers import Norm
+from siamjax.nets.mobilenet import IMAGENET, MobileNetV2
+from siamjax.ops.views import View
+from siamjax.training.embedding_objective import NTXentObjective
+from siamjax.training.experiment import Experiment
+from siamjax.training.optim import OptimConfig
+
+jitter = Jitter(shift=4, stretch=0.08)
+augment = AugmentConfig(exemplar_size=95, search_size=95, exemplar=jitter, search=jitter, flip=0.5)
+head = EmbeddingHead(64, norm=Norm())
+sketch = MobileNetV2(width=0.25, used_layers=(5,), layout=IMAGENET)
+
+config = Experiment(
+    name="image_sketch", seed=1, batch_size=32, epochs=5, steps_per_epoch=80,
+    net=PseudoSiamese(Tower(AlexNet(V1[:4]), head), Tower(sketch, head)),
+    objective=NTXentObjective(temperature=0.1, within=False),
+    embedder=EmbedderConfig(View(size=95), View("sketch", 95), distance="cosine"),
+    data=wide(DataConfig(patch_size=127, max_gap=10)), augment=augment,
+    optim=OptimConfig(peak_lr=0.1, final_lr=0.01, weight_decay=1e-4, clip_norm=1.0, frozen=("first/backbone",)),
+    init_from="siamfc", init_parts=(("backbone", "first/backbone"),), checkpoint_every=100,
+    log_every=10)

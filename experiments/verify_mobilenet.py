@@ -1,0 +1,18 @@
+"""`verify_objects` on a MobileNetV2 that knows ImageNet.
+
+    siamjax convert mobilenetv2_imagenet.pt --backbone mobilenetv2 --output trunk.safetensors
+    siamjax train experiments/verify_mobilenet.py --data DIR --output runs/verify --set init_from=trunk.safetensors
+"""
+
+import dataclasses
+from pathlib import Path
+
+from siamjax.nets.contrastive import Siamese
+from siamjax.nets.mobilenet import IMAGENET, MobileNetV2
+from siamjax.training.experiment import load_experiment
+
+parent = load_experiment(Path(__file__).with_name("verify_objects.py"))
+trunk = MobileNetV2(width=1.0, used_layers=(5, 6, 7), layout=IMAGENET, normalise=True)
+
+config = dataclasses.replace(parent, name="verify_mobilenet", net=Siamese(trunk, parent.net.head),
+                             init_from="trunk.safetensors")
