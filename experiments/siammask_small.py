@@ -1,10 +1,14 @@
 """SiamMask on the trunk and the boxes of `siamrpn_small`: masks from a few hundred objects that have one.
 
-    python scripts/train_masks.py experiments/siammask_small.py --data DIR --output runs/small_masks --pairs 9000
+    python scripts/train_masks.py experiments/siammask_small.py --data DIR --output runs/small_masks --pairs 8000 \
+        --steps 600 --lr 3e-3
     siamjax train experiments/siammask_small.py --data DIR --output runs/small_masks      # slower, without a cache
 
 Everything but `segment` stays as it is. Searches of 159 px have 25 cells; the one in the middle sees all that the
 boxes' towers look at, and the script trains that one.
+
+J on the masked validation videos: 0.596 (the tracked box filled 0.422, an ellipse in it 0.462), by
+`siamjax evaluate --protocol davis`. Ten minutes of training on two shared cores, after as many of embedding.
 """
 
 from siamjax.data.augment import AugmentConfig, Jitter

@@ -14,6 +14,7 @@ from flax import traverse_util
 
 from siamjax.errors import SourceError, WeightsError
 from siamjax.nets.alexnet import PYSOT, AlexNet
+from siamjax.nets.guided_mask import GuidedMask, Segment
 from siamjax.nets.layers import Norm
 from siamjax.nets.mask_heads import Refine
 from siamjax.nets.mobilenet import MobileNetV2
@@ -107,6 +108,11 @@ ZOO: dict[str, Entry] = {
                        SiamRPNConfig(search_size=287, half_pixel=True, channel_order="rgb", self_correction=True)),
         "SiamRPN on the trunk of siamfc, whose response its class hears; trained by this project",
         weights="siamrpn_small.safetensors"),
+    "siammask_small": Entry(
+        SiamMaskConfig(search_size=287, crop_rule="pysot", half_pixel=True, channel_order="rgb", mask_border=0.0).build(
+            GuidedMask(AlexNet(used_stages=(1, 2, 5)), SimilarityRPN(PixelwiseRPN()), Segment())),
+        "siamrpn_small with masks, drawn round the boxes it proposes; trained by this project",
+        weights="siammask_small.safetensors"),
 }
 DEFAULT = "siamfc"
 

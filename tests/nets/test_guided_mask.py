@@ -88,10 +88,10 @@ def test_the_likeliest_box_is_of_the_anchor_with_the_highest_logit():
 
 @pytest.mark.parametrize("place", [FINE, MIDDLE, HALVES])
 def test_box_maps_are_one_in_the_middle_and_zero_on_the_rim(place):
-    maps = np.asarray(guided_mask.box_maps(jnp.array([[4.0, -6.0, 40.0, 20.0]]), place))[0]
+    maps = np.asarray(guided_mask.box_maps(jnp.array([[4.0, -6.0, 41.0, 21.0]]), place))[0]
     x = place.first + place.step * np.arange(place.side) - 63
-    np.testing.assert_allclose(maps[0, :, 0], np.clip(1 - np.abs(x - 4) / 20, -1, 1), atol=1e-5)
-    inside = (np.abs(x - 4) < 20)[None] & (np.abs(x + 6) < 10)[:, None]
+    np.testing.assert_allclose(maps[0, :, 0], np.clip(1 - np.abs(x - 4) / 20.5, -1, 1), atol=1e-5)
+    inside = (np.abs(x - 4) < 20.5)[None] & (np.abs(x + 6) < 10.5)[:, None]
     np.testing.assert_array_equal(maps[..., 2] > 0, inside)
 
 
