@@ -32,7 +32,7 @@ from pathlib import Path
 from benchmark_worker import FRAME, TARGET_FRAMES, TARGETS, write_weights
 
 BASELINES = {"siamfc_alexnet": "siamfc", "siamrpn_alex": "alex", "siamrpn_mobilev2": "mobilev2",
-             "siamrpn_r50": "r50"}  # names there
+             "siamrpn_r50": "r50", "siammask_r50": "siammask"}  # names there
 REST = 0.02  # s between calls: threads of the other side that still spin after theirs must come to rest
 WORKER = Path(__file__).with_name("benchmark_worker.py")
 BASELINE = Path(__file__).resolve().parents[2] / "shared" / "tools" / "torch_baseline.py"

@@ -157,7 +157,7 @@ def siamrpn_parts(tracker):
         return net.apply(params, jax.tree.map(lambda kernel: kernel[None], state.kernels), image, method="detect")
 
     def choice(state, proposals):
-        cls, loc = (maps[0] for maps in proposals)
+        cls, loc = (maps[0] for maps in proposals[:2])  # a net with masks gives a third thing
         best = siamrpn.choose(config, state, config.exemplar_size / side(state), state.settings.window_influence,
                               cls, loc)
         return siamrpn.follow(state, best)
