@@ -5,6 +5,9 @@
 
 The sketch is of another frame of the video, or of the image augmented anew. The image's tower stands on the frozen
 trunk of the package's SiamFC; the sketch's, a narrow MobileNetV2, starts from nothing.
+
+400 steps took 5 minutes of two busy cores. ROC area on 1,024 pairs of the validation split with
+scripts/verification.py, seeds 1, 2, 3: videos 0.893, 0.888, 0.905; images 0.931, 0.935, 0.931 (chance 0.5).
 """
 
 from siamjax.data.augment import AugmentConfig, Jitter

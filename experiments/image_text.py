@@ -4,6 +4,10 @@
 
 Only data with descriptions will do; that of the package has them. Pairs that show two objects need not be drawn: the
 other descriptions of a batch are the negatives. Objects of the same words are rare.
+
+500 steps took 2 to 4 minutes of two busy cores. ROC area on 1,024 pairs of synthetic videos of another seed with
+scripts/verification.py, seeds 1, 2, 3: 0.929, 0.943, 0.950 (chance 0.5). With 288 objects to learn from in place of
+1,280 it was 0.838.
 """
 
 from siamjax.data.augment import AugmentConfig, Jitter

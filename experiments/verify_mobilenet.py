@@ -2,6 +2,9 @@
 
     siamjax convert mobilenetv2_imagenet.pt --backbone mobilenetv2 --output trunk.safetensors
     siamjax train experiments/verify_mobilenet.py --data DIR --output runs/verify --set init_from=trunk.safetensors
+
+100 steps took 2.3 minutes of two busy cores: ROC area 0.980 on the pairs of videos, 1.000 on those of images, where
+`verify_objects` has 0.956 and 0.9999 (seed 1).
 """
 
 import dataclasses
