@@ -62,7 +62,7 @@ PLANS = {
         "PyTorch bf16 step": ("step", ("--what", "step", "--bf16"))}),
     "train": Plan(("siamfc_alexnet", "siamrpn_alex", "siamrpn_mobilev2"), ("step",), {
         "PyTorch": ("step", ("--what", "train"))}),
-    "targets": Plan(("siamfc_alexnet", "siamrpn_alex"), tuple(map(str, TARGETS)), {},
+    "targets": Plan(("siamfc_alexnet", "siamrpn_alex", "siammask_small"), tuple(map(str, TARGETS)), {},
                     lambda name: int(name) * TARGET_FRAMES),
 }
 
@@ -79,7 +79,8 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--what", default="step", choices=list(PLANS))
-    parser.add_argument("--models", nargs="+", choices=list(BASELINES))
+    known = dict.fromkeys(model for plan in PLANS.values() for model in plan.models)
+    parser.add_argument("--models", nargs="+", choices=list(known))
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--repeat", type=int, default=40)
     parser.add_argument("--torch-baseline", type=Path, default=BASELINE if BASELINE.is_file() else None)

@@ -62,8 +62,13 @@ def main(what: str, model: str, weights: str) -> None:
 # ---------------------------------------------------------------- weights
 
 def write_weights(model: str, path: Path) -> None:
-    """Random weights under the published names, the first spelling of each, which both sides read."""
+    """Random weights under the published names, the first spelling of each, which both sides read.
+
+    Of a model with weights in the package nothing is written: `load` takes those.
+    """
     entry = zoo.ZOO[model]
+    if entry.weights is not None:
+        return
     wanted = traverse_util.flatten_dict(zoo.wanted_variables(entry.tracker), sep="/")
     rng = np.random.default_rng(0)
 
@@ -85,6 +90,9 @@ def write_weights(model: str, path: Path) -> None:
 def load(model: str, weights: Path, *, prepared: bool = True) -> tuple[Any, Any]:
     """The tracker and its parameters on the device."""
     entry = zoo.ZOO[model]
+    if entry.weights is not None:
+        ours = zoo.load(model, prepare=prepared)
+        return ours.tracker, jax.device_put(ours.params)
     assert entry.names is not None
     variables = convert.convert(safetensors_numpy.load_file(weights), entry.names,
                                 zoo.wanted_variables(entry.tracker), where=str(weights))
