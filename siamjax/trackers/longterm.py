@@ -47,7 +47,7 @@ class LongTermConfig(siamrpn.SiamRPNConfig):
                               "LongTermConfig.confidence_low", "use 0 <= confidence_low <= confidence_high <= 1")
 
     def settings(self) -> LongTermSettings:
-        return LongTermSettings(*(jnp.float32(getattr(self, field.name))
+        return LongTermSettings(*(jnp.float32(getattr(self, field.name) or 0)
                                   for field in dataclasses.fields(LongTermSettings)))
 
     def build(self, net: nn.Module) -> LongTermTracker:
@@ -107,6 +107,7 @@ class LongTermTracker:
 
         proposal = lax.cond(state.lost, look(config.lost_search_size, settings.lost_window_influence),
                             look(config.search_size, settings.window_influence))
+        proposal = self.judged(params, state, proposal, frame)
         seen = proposal.score >= settings.confidence_low
         moved = hold(seen, siamrpn.follow(state, proposal), state.replace(score=proposal.score))
         moved = moved.replace(lost=~seen | (state.lost & (proposal.score <= settings.confidence_high)))
@@ -115,6 +116,10 @@ class LongTermTracker:
         box = boxes.join(inside.centre, inside.size, half_pixel=config.half_pixel)
         state = state.replace(shown=hold(frame.valid, box, state.shown))
         return state, Output(box=state.shown, score=state.score, lost=state.lost, valid=frame.valid)
+
+    def judged(self, params: Params, state: Any, proposal: siamrpn.Proposal, frame: Frame) -> siamrpn.Proposal:
+        """The proposal with the score that decides whether it is the target: here its own."""
+        return proposal
 
 
 def long_term(loaded: LoadedTracker, *, confidence_low: float | None = None, confidence_high: float = 0.8,

@@ -45,3 +45,9 @@ def change_penalty(sizes: Array, size: Array, penalty_k: Array) -> Array:
     scale = change(padded_side(sizes) / padded_side(size))
     aspect = change((size[0] / size[1]) / (sizes[:, 0] / sizes[:, 1]))
     return jnp.exp(-(scale * aspect - 1) * penalty_k)
+
+
+def log_odds(probability: Array) -> Array:
+    """Logits of probabilities, those nearer than 1e-6 to 0 or 1 as if they were at that: float32 has no more."""
+    p = jnp.clip(probability, 1e-6, 1 - 1e-6)
+    return jnp.log(p) - jnp.log1p(-p)

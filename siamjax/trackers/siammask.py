@@ -31,6 +31,7 @@ class SiamMaskConfig(siamrpn.SiamRPNConfig):
       rectangle: which one stands for the mask: `min_max` upright, `rotated` of least area, or `optimised` for
         overlap (see `ops.rectangles`).
       mask_border: probability beyond a mask's rim, which its last pixel blends into: 0 for PySOT, -1 for SiamMask.
+      half_pixel: True also lays the mask where its crop was cut, see `paste_affine`; the published systems do not.
       fallback_clipped: whether the box that stands in for a mask of 100 px or less has been clipped to the frame
         (PySOT) or not yet (SiamMask).
     """
@@ -60,7 +61,7 @@ class SiamMaskConfig(siamrpn.SiamRPNConfig):
             raise ConfigError(f"mask_border is {self.mask_border}", "SiamMaskConfig.mask_border", "use 0 or less")
 
     def settings(self) -> SiamMaskSettings:
-        return SiamMaskSettings(*(jnp.float32(getattr(self, field.name))
+        return SiamMaskSettings(*(jnp.float32(getattr(self, field.name) or 0)
                                   for field in dataclasses.fields(SiamMaskSettings)))
 
     def build(self, net: nn.Module) -> SiamMaskTracker:
@@ -142,17 +143,23 @@ def paste_affine(config: SiamMaskConfig, state: siamrpn.State, frame: Frame, cel
       state: before the frame, whose place the crop was cut round.
       cell: `[2]` (row, column) of `grid x grid`.
     Source: SPEC 8.2. Quirks of the references, kept: the whole crop is placed by its unrounded centre, and
-    everything shrinks by one pixel in the width and height of the frame.
+    everything shrinks by one pixel in the width and height of the frame. With `half_pixel`, where no published
+    result needs them, the mask lies on the pixels that it was learned of (`ops.mask_targets.windows`): those of the
+    window that was cut, the centres of the mask's corner pixels on those of the exemplar's square.
     """
     side = crops.context_side(state.size[0], state.size[1], config.context)
-    _, whole = crops.window(state.centre, side * (config.search_size / config.exemplar_size), config.crop_rule)
+    origin, whole = crops.window(state.centre, side * (config.search_size / config.exemplar_size), config.crop_rule)
     pixel = whole / config.search_size  # frame pixels a crop pixel
     middle = (cell[::-1] - (grid - 1) / 2) * config.anchors.stride  # from the crop's, crop pixels
-    corner = state.centre + (middle - config.exemplar_size / 2) * pixel
-    extent = frame.extent[::-1].astype(jnp.float32)
-    shrink = (extent - 1) / extent
-    scale = shrink * (config.exemplar_size * pixel / config.mask_size)
-    return jnp.concatenate([jnp.diag(scale), (shrink * corner)[:, None]], axis=1)
+    if config.half_pixel:
+        corner = origin + (whole - 1) / 2 + (middle - (config.exemplar_size - 1) / 2) * pixel
+        scale = jnp.broadcast_to(pixel * ((config.exemplar_size - 1) / (config.mask_size - 1)), (2,))
+    else:
+        extent = frame.extent[::-1].astype(jnp.float32)
+        shrink = (extent - 1) / extent
+        corner = shrink * (state.centre + (middle - config.exemplar_size / 2) * pixel)
+        scale = shrink * (config.exemplar_size * pixel / config.mask_size)
+    return jnp.concatenate([jnp.diag(scale), corner[:, None]], axis=1)
 
 
 def polygon_of(config: SiamMaskConfig, mask: Array, affine: Array, frame: Frame, threshold: Array,

@@ -37,6 +37,8 @@ class SiamRPNConfig:
       lr: share of a sure proposal's size that is taken over, 0..1.
       temperature: divides the logits of the scores by which proposals are ranked. Sure scores tie, and of
         ties the window takes the nearest; a temperature above 1 keeps the better apart from the nearer.
+      score_scale, score_offset: `score = sigmoid(score_scale * log odds + score_offset)` of the chosen proposal's
+        foreground probability. Both None, as published: that probability itself. Boxes do not hear of it.
       lost_threshold: `lost` is a score below it.
       self_correction: takes what the net gets wrong about the given box in the first frame off every later
         proposal (see `correction`); False as published.
@@ -54,6 +56,8 @@ class SiamRPNConfig:
     window_influence: float = 0.44
     lr: float = 0.4
     temperature: float = 1.0
+    score_scale: float | None = None
+    score_offset: float | None = None
     lost_threshold: float = 0.5
     self_correction: bool = False
     half_pixel: bool = False
@@ -75,6 +79,8 @@ class SiamRPNConfig:
             refuse("penalty_k", "use 0 or more")
         if not self.temperature > 0:
             refuse("temperature", "use a positive number, 1 as published")
+        if (self.score_scale is None) != (self.score_offset is None):
+            refuse("score_scale", "give score_scale and score_offset together, or neither")
         if self.resampling not in ("float", "reference"):
             refuse("resampling", "use float or reference")
         if self.crop_rule not in ("pysot", "siammask"):
@@ -83,7 +89,7 @@ class SiamRPNConfig:
             refuse("channel_order", "use rgb or bgr")
 
     def settings(self) -> Settings:
-        return Settings(*(jnp.float32(getattr(self, field.name)) for field in dataclasses.fields(Settings)))
+        return Settings(*(jnp.float32(getattr(self, field.name) or 0) for field in dataclasses.fields(Settings)))
 
     def build(self, net: nn.Module) -> SiamRPNTracker:
         """The tracker of `net` with these settings."""
@@ -98,6 +104,8 @@ class Settings:
     window_influence: Any
     lr: Any
     temperature: Any
+    score_scale: Any
+    score_offset: Any
     lost_threshold: Any
 
 
@@ -131,8 +139,8 @@ class Proposal:
     Attributes:
       offset: `[2]` (x, y) of its centre from the crop's, frame pixels.
       size: `[2]` (w, h), frame pixels.
-      score: `[]` foreground probability, before penalty and window.
-      rate: `[]` share of `size` to take over: learning rate times penalty times score.
+      score: `[]` foreground probability, before penalty and window; calibrated where the settings say how.
+      rate: `[]` share of `size` to take over: learning rate times penalty times that probability as it is.
       index: `[]` int32, its anchor, `(a * G + y) * G + x` in a search of `G x G` cells.
     """
 
@@ -233,8 +241,16 @@ def choose(config: SiamRPNConfig, state: State, scale: Array, window_influence: 
     penalty = postprocess.change_penalty(proposals[:, 2:], state.size * scale, state.settings.penalty_k)
     window = jnp.tile(postprocess.hann(grid).reshape(-1), config.anchors.per_cell)
     best = jnp.argmax(penalty * rank * (1 - window_influence) + window * window_influence)
-    return Proposal(offset=proposals[best, :2] / scale, size=proposals[best, 2:] / scale, score=score[best],
+    return Proposal(offset=proposals[best, :2] / scale, size=proposals[best, 2:] / scale,
+                    score=calibrated(config, state.settings, score[best]),
                     rate=penalty[best] * score[best] * state.settings.lr, index=best.astype(jnp.int32))
+
+
+def calibrated(config: SiamRPNConfig, settings: Settings, score: Array) -> Array:
+    """The foreground probability `[]` brought to what it has been worth, see `SiamRPNConfig.score_scale`."""
+    if config.score_scale is None:
+        return score
+    return jax.nn.sigmoid(settings.score_scale * postprocess.log_odds(score) + settings.score_offset)
 
 
 def correction(state: State, proposal: Proposal) -> Array:

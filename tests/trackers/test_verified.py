@@ -1,0 +1,131 @@
+"""The verified long-term tracker: what it makes of a proposal that does, or does not, look like the target."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+
+from siamjax.errors import ConfigError
+from siamjax.trackers.longterm import LongTermConfig, LongTermTracker
+from siamjax.trackers.verified import VerifiedConfig, VerifiedTracker
+from siamjax.types import Frame
+
+BOX = np.float32([60, 40, 30, 30])
+CONFIG = VerifiedConfig(confidence_low=0.5, confidence_high=0.8, distance_scale=20.0, lost_search_size=319, lr=0.0)
+
+
+class Scripted(nn.Module):
+    """Proposes the middle of the search with the score of its parameters; its features are colours."""
+
+    def features(self, image):
+        return image.reshape(len(image), 1, 127, 1, 127, 3).mean((2, 4)) - 100.0
+
+    def embed_exemplar(self, image):
+        return image.mean(axis=(1, 2), keepdims=True)
+
+    def detect(self, kernels, image):
+        score = self.variables["params"]["score"]
+        grid = (image.shape[1] - 127) // 8 + 9
+        middle = jnp.arange(5 * grid * grid) == (2 * grid + grid // 2) * grid + grid // 2
+        foreground = jnp.where(middle, jnp.log(score / (1 - score)), -8.0)
+        return jnp.stack([jnp.zeros_like(foreground), foreground], -1)[None], jnp.zeros((1, len(middle), 4))
+
+
+def says(score: float):
+    return {"params": {"score": jnp.float32(score)}}
+
+
+def scene(colour) -> np.ndarray:
+    """A grey frame with an object of that colour in the box's exemplar square."""
+    frame = np.full((120, 160, 3), 100, np.uint8)
+    frame[20:90, 40:110] = colour
+    return frame
+
+
+RED, BLUE = scene((200, 100, 100)), scene((100, 100, 200))
+
+
+def follow(config: LongTermConfig, frames, scores):
+    tracker = config.build(Scripted())
+    kind = type(tracker)
+    state, outputs = jax.jit(kind.init, static_argnums=0)(tracker, says(0.9), frames[0], BOX), []
+    step = jax.jit(kind.step, static_argnums=0)
+    for frame, score in zip(frames[1:], scores):
+        state, output = step(tracker, says(score), state, frame)
+        outputs.append(output)
+    return state, outputs
+
+
+def test_another_object_is_not_taken_for_the_target_however_sure_the_proposal():
+    _, (same, other) = follow(CONFIG, [RED, RED, BLUE], [0.9, 0.9])
+    np.testing.assert_allclose(same.score, 0.9, atol=1e-3)
+    assert not same.lost
+    assert other.lost
+    assert other.score < 0.01
+
+
+def test_it_is_found_again_by_proposal_and_embedding_together():
+    _, outputs = follow(CONFIG, [RED, BLUE, BLUE, RED, RED], [0.99, 0.99, 0.7, 0.9])
+    assert [bool(output.lost) for output in outputs] == [True, True, True, False]
+
+
+def test_without_weight_on_the_distance_it_is_the_long_term_tracker():
+    fields = {field.name: getattr(CONFIG, field.name) for field in dataclasses.fields(LongTermConfig)}
+    scores, frames = [0.9, 0.3, 0.6, 0.95], [RED, RED, BLUE, BLUE, RED]
+    _, plain = follow(LongTermConfig(**fields), frames, scores)
+    _, verified = follow(dataclasses.replace(CONFIG, distance_scale=0.0), frames, scores)
+    for one, other in zip(plain, verified):
+        np.testing.assert_array_equal(one.box, other.box)
+        np.testing.assert_allclose(one.score, other.score, atol=1e-6)
+        assert bool(one.lost) == bool(other.lost)
+
+
+def test_the_score_is_the_calibrated_one():
+    config = dataclasses.replace(CONFIG, score_scale=0.5, score_offset=-1.0)
+    _, (same,) = follow(config, [RED, RED], [0.9])
+    np.testing.assert_allclose(same.score, 1 / (1 + np.exp(1 - 0.5 * np.log(9))), atol=1e-3)
+
+
+def test_the_given_target_stays_the_one_that_is_compared_with():
+    _, outputs = follow(CONFIG, [RED, *[scene((200 - 6 * t, 100, 100 + 6 * t)) for t in range(17)]], [0.9] * 17)
+    assert not outputs[1].lost
+    assert outputs[-1].lost  # a slow change is a change
+
+
+def test_a_bad_frame_changes_nothing_and_nothing_compiles_twice():
+    tracker = CONFIG.build(Scripted())
+    step = jax.jit(VerifiedTracker.step, static_argnums=0)
+    state = tracker.init(says(0.9), RED, BOX)
+    extent = np.int32([120, 160])
+    state, _ = step(tracker, says(0.9), state, Frame(BLUE, extent, np.bool_(True)))
+    compiled = step._cache_size()
+    held, output = step(tracker, says(0.9), state, Frame(RED, extent, np.bool_(False)))
+    assert output.lost
+    assert not output.valid
+    jax.tree.map(np.testing.assert_array_equal, held, state)
+    _, output = step(tracker, says(0.9), held, Frame(RED, extent, np.bool_(True)))
+    assert not output.lost
+    assert step._cache_size() == compiled
+
+
+def test_the_weight_on_the_distance_is_data():
+    tracker = CONFIG.build(Scripted())
+    state = tracker.init(says(0.9), RED, BOX)
+    states = jax.vmap(lambda scale: state.replace(settings=state.settings.replace(distance_scale=scale)))(
+        jnp.float32([0.0, 20.0]))
+    _, outputs = jax.vmap(lambda state: tracker.step(says(0.9), state, BLUE))(states)
+    assert outputs.lost.tolist() == [False, True]
+
+
+def test_a_score_that_rises_with_the_distance_is_refused():
+    with pytest.raises(ConfigError, match="distance_scale"):
+        VerifiedConfig(distance_scale=-1.0)
+
+
+def test_it_is_a_long_term_tracker():
+    assert isinstance(VerifiedConfig().build(Scripted()), LongTermTracker)
