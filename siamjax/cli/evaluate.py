@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from siamjax.cli.common import Settings, load_tracker
-from siamjax.data.readers.folder import read_folder
+from siamjax.data.readers import open_videos
 from siamjax.errors import ConfigError
 from siamjax.evaluation import mask_reports, mask_scoring, reports, results, runner, scoring
 from siamjax.ops import metrics
@@ -31,7 +31,8 @@ def evaluate(
     A run that was stopped goes on where it was; a finished one is scored anew, e.g. under another convention.
 
     Args:
-      data: folder of sequences, each with img/ and groundtruth.txt, for davis with masks/ or polygon.txt too.
+      data: folder of sequences, each with img/ and groundtruth.txt, for davis with masks/ or polygon.txt too; or
+        JPEGImages/ and Annotations/ of DAVIS.
       output: folder for the result files, report.json and report.html.
       model: a zoo name, a weight file or the folder of a training; give several for several models, none for
         the default one.
@@ -47,7 +48,7 @@ def evaluate(
     if masks and convention != "visible":
         raise ConfigError(f"'{convention}' is a convention for boxes, and {protocol} scores masks", "--convention",
                           "leave it out")
-    sequences = read_folder(data)
+    sequences = open_videos(data)
     if masks:
         found, sequences = len(sequences), mask_scoring.scorable(sequences)
         if len(sequences) < found:

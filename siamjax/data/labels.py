@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -13,6 +14,8 @@ from siamjax.outputs import whole_file
 
 VOID = 255  # in an indexed file: pixels that nobody could tell
 MOST_OBJECTS = 64  # more numbers than that are the grey rim of a smoothed mask
+WHITE = 255, 65535  # the largest number of a black and white file, of 8 or 16 bits
+LOSSY = "JPEG", "WEBP"  # kinds of files whose small numbers are noise
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,31 +34,53 @@ class Objects:
 
 
 def read_objects(path: str | Path) -> Objects:
-    """Reads an indexed or grey PNG with one number an object.
+    """Reads the mask that a user starts from: an indexed or grey PNG with one number an object.
 
     Every number but 0 is an object. In an indexed file 255 beside other numbers is void (DAVIS) and no object; a
-    grey file of 0 and 255 is the mask of one object. A colour file whose channels are equal is grey; alpha is
-    dropped.
+    grey file of 0 and 255 (65535, of 16 bits) is the mask of one object. A colour file whose channels are equal is
+    grey; alpha is dropped.
     Raises:
-      SourceError: no such file, or no PNG that decodes.
+      SourceError: no such file, a folder, or no PNG that decodes.
       DataError: colours instead of numbers, numbers beyond 255, no object, or more than `MOST_OBJECTS`.
     """
     path = Path(path)
     numbers, is_indexed = _read(path)
-    ids = [int(number) for number in np.unique(numbers) if number]
-    if is_indexed and len(ids) > 1:
-        ids = [number for number in ids if number != VOID]
+    ids = _objects_of(numbers, is_indexed, path)
     if not ids:
         raise DataError("the mask is empty: all of its pixels are 0", str(path),
                         "draw each object in a number of its own, 1 to 255")
-    if len(ids) > MOST_OBJECTS:
-        raise DataError(f"the mask has {len(ids)} different numbers", str(path),
-                        f"give one number an object, {MOST_OBJECTS} at most; a smoothed mask must be made black "
-                        "and white first")
     new = np.zeros(256, np.uint8)
     new[ids] = np.arange(1, len(ids) + 1)
     labels = new[numbers]
     return Objects(labels, tuple(ids), np.stack([box_of(labels == n) for n in range(1, len(ids) + 1)]))
+
+
+def read_annotation(path: Path) -> np.ndarray:
+    """The numbers `[H, W]` uint8 of a mask file of a data set, 0 where no object is; there may be none at all.
+
+    As `read_objects`, void and all, but a grey file that reaches white (255, or 65535 of 16 bits) is the mask of one
+    object, with the number 255 where it is lighter than half of that: masks are smoothed when they are resized. A
+    JPEG or WebP file is always taken for such, and other kinds than PNG are read too.
+    Raises:
+      SourceError, DataError: as `read_objects`.
+    """
+    image = _decode(path)
+    if image.kind in LOSSY:
+        return _white(image.pixels.reshape(*image.pixels.shape[:2], -1)[..., 0], 255)
+    channel = _channel(image, path)
+    if not image.is_indexed and channel.max() in WHITE:
+        return _white(channel, channel.max())
+    numbers = _numbers(channel, path)
+    known = np.zeros(256, np.uint8)
+    ids = _objects_of(numbers, image.is_indexed, path)
+    known[ids] = ids
+    return known[numbers]
+
+
+def boxes_of(numbers: np.ndarray) -> dict[int, np.ndarray]:
+    """The box of each object of a label image `[H, W]` uint8, as `box_of` gives it, by its number."""
+    present = np.flatnonzero(np.bincount(numbers.ravel(), minlength=1))
+    return {int(number): box_of(numbers == number) for number in present if number}
 
 
 def box_of(mask: np.ndarray) -> np.ndarray:
@@ -86,25 +111,74 @@ def write_labels(path: Path, labels: np.ndarray) -> None:
         image.save(file, "PNG")
 
 
+class _Image(NamedTuple):
+    """A file as it is stored: `[H, W]` or `[H, W, C]` pixels, its kind (`PNG`), Pillow's mode of it."""
+
+    pixels: np.ndarray
+    kind: str | None
+    mode: str
+
+    @property
+    def is_indexed(self) -> bool:
+        """Whether pixels are indices into a palette."""
+        return self.mode == "P"
+
+
 def _read(path: Path) -> tuple[np.ndarray, bool]:
-    """Numbers `[H, W]` uint8, and whether they are indices into a palette."""
+    """Numbers `[H, W]` uint8 of a PNG file, and whether it is indexed."""
+    image = _decode(path)
+    if image.kind != "PNG":
+        raise SourceError(f"the mask is a {image.kind} file", str(path), "save it as PNG, which keeps its numbers")
+    return _numbers(_channel(image, path), path), image.is_indexed
+
+
+def _decode(path: Path) -> _Image:
+    if path.is_dir():
+        raise SourceError("the mask is a folder", str(path), "give the PNG file of the first frame; an object that "
+                          "appears later needs a run of its own, from the frame where it does")
     try:
         with Image.open(path) as image:
-            kind, mode, pixels = image.format, image.mode, np.asarray(image)
+            return _Image(np.asarray(image), image.format, image.mode)
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         reason = "there is no such file" if isinstance(error, FileNotFoundError) else "it is no image that decodes"
         raise SourceError(f"the mask cannot be read: {reason}", str(path), "give a PNG file") from error
-    if kind != "PNG":
-        raise SourceError(f"the mask is a {kind} file", str(path), "save it as PNG, which keeps its numbers")
-    if mode in ("RGB", "RGBA", "LA"):
-        channels = pixels[..., :3] if mode != "LA" else pixels[..., :1]
-        if (channels != channels[..., :1]).any():
-            raise DataError("the mask is a colour picture, without numbers for its objects", str(path),
-                            "save it as an indexed or grey PNG with one number an object")
-        pixels = channels[..., 0]
-    if pixels.max() > 255:
-        raise DataError(f"the mask has numbers up to {pixels.max()}", str(path), "use 1 to 255")
-    return pixels.astype(np.uint8), mode == "P"
+
+
+def _channel(image: _Image, path: Path) -> np.ndarray:
+    """`[H, W]`, the one channel of a grey or indexed image or of one whose colours are all grey."""
+    if image.pixels.ndim == 2:
+        return image.pixels
+    colours = image.pixels[..., :1] if image.mode == "LA" else image.pixels[..., :3]
+    if (colours != colours[..., :1]).any():
+        raise DataError("the mask is a colour picture, without numbers for its objects", str(path),
+                        "save it as an indexed or grey PNG with one number an object")
+    return colours[..., 0]
+
+
+def _numbers(channel: np.ndarray, path: Path) -> np.ndarray:
+    """`[H, W]` uint8; 16-bit black and white becomes that of 8 bits."""
+    if channel.max() == WHITE[1] and np.isin(channel, (0, WHITE[1])).all():
+        channel = channel // 257
+    if channel.max() > 255:
+        raise DataError(f"the mask has numbers up to {channel.max()}", str(path), "use 1 to 255")
+    return channel.astype(np.uint8)
+
+
+def _objects_of(numbers: np.ndarray, is_indexed: bool, path: Path) -> list[int]:
+    """The numbers that are objects, rising."""
+    ids = (np.flatnonzero(np.bincount(numbers.ravel(), minlength=2)[1:]) + 1).tolist()
+    if is_indexed and len(ids) > 1:
+        ids = [number for number in ids if number != VOID]
+    if len(ids) > MOST_OBJECTS:
+        raise DataError(f"the mask has {len(ids)} different numbers", str(path),
+                        f"give one number an object, {MOST_OBJECTS} at most; a smoothed mask must be made black "
+                        "and white first")
+    return ids
+
+
+def _white(channel: np.ndarray, white: int) -> np.ndarray:
+    """`[H, W]` uint8, 255 where a black and white image is lighter than half of `white`."""
+    return np.where(channel > white // 2, np.uint8(255), np.uint8(0))
 
 
 def _palette() -> list[int]:

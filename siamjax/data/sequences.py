@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from siamjax.data.images import read_image
+from siamjax.data.labels import read_annotation
 from siamjax.errors import DataError
 
 Polygon = np.ndarray  # [P, 2] corners (x, y), frame pixels
@@ -89,10 +90,12 @@ class Sequence:
       frames: image files, one a frame.
       boxes: `[T, 4]` float32 `xywh`, frame pixels; NaN where absent.
       size: `(height, width)` px of the frames.
-      masks: mask files (0 / 255 when read as grey), None for a frame without one; None where there are none.
+      masks: mask files as `labels.read_annotation` takes them, None for a frame without one; None where there are
+        none.
       polygons: outlines of the object, one tuple of `[P, 2]` a frame; None where there are none.
       attributes: what meta.json says of the sequence, e.g. `("occlusion",)`.
       category: what kind of thing the object is, e.g. `person`; empty where unknown.
+      label: the object's number in its mask files; None where all that they show is the object.
     """
 
     name: str
@@ -104,6 +107,7 @@ class Sequence:
     polygons: tuple[tuple[Polygon, ...], ...] | None = None
     attributes: tuple[str, ...] = ()
     category: str = ""
+    label: int | None = None
 
     @property
     def masked(self) -> np.ndarray:
@@ -119,16 +123,16 @@ class Sequence:
 
         Raises:
           SourceError: the mask file does not decode.
-          DataError: it is not as large as the frame.
+          DataError: it is not as large as the frame, or has no numbers.
         """
         if self.masks is None:
             assert self.polygons is not None  # `masked` says which frames may be asked for
             return fill(self.polygons[number], self.size)
         file = self.masks[number]
         assert file is not None
-        mask = read_image(file)[..., 0] > 127
-        self._check_size(mask, file, "draw the mask on the frame as it is")
-        return mask
+        numbers = read_annotation(file)
+        self._check_size(numbers, file, "draw the mask on the frame as it is")
+        return numbers > 0 if self.label is None else numbers == self.label
 
     def key(self, number: int) -> Hashable:
         return self.frames[number]

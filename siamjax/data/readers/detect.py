@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from siamjax.data.readers.coco import read_coco
+from siamjax.data.readers.davis import is_davis, read_davis
 from siamjax.data.readers.folder import read_folder
 from siamjax.data.sequences import Sequence, split
 from siamjax.errors import DataError
@@ -13,18 +14,30 @@ from siamjax.errors import DataError
 def open_data(path: str | Path) -> list[Sequence]:
     """Lists all tracks under a folder.
 
-    The folder holds sequences (`NAME/groundtruth.txt`), or is one; or it holds a COCO pair
-    (`annotations.json` beside `images/`), or sequences in `videos/`, or both. The groups of the latter are
-    called `videos/NAME` and `images/STEM`.
+    The folder holds sequences (`NAME/groundtruth.txt`), or is one; or it holds one or more of a COCO pair
+    (`annotations.json` beside `images/`), sequences in `videos/`, and videos in the layout of DAVIS
+    (`JPEGImages/` beside `Annotations/`). Their groups are called `images/STEM`, `videos/NAME` and `NAME`.
 
     Raises:
       DataError: nothing of the kind is there, or what is there has an error.
     """
     root = Path(path)
     tracks = read_folder(root / "videos", prefix="videos/") if (root / "videos").is_dir() else []
+    if is_davis(root):
+        tracks += read_davis(root)
     if (root / "annotations.json").is_file():
         tracks += read_coco(root / "annotations.json", root / "images")
     return tracks or read_folder(root)
+
+
+def open_videos(path: str | Path) -> list[Sequence]:
+    """Lists the videos of a folder that trackers are to be run over: in the layout of DAVIS, or else `read_folder`'s.
+
+    Raises:
+      DataError: as `open_data`.
+    """
+    root = Path(path)
+    return read_davis(root) if is_davis(root) else read_folder(root)
 
 
 def open_split(path: str | Path) -> tuple[list[Sequence], list[Sequence]]:

@@ -21,8 +21,9 @@ def read_folder(root: str | Path, *, prefix: str = "") -> list[Sequence]:
     A sequence is a folder with `groundtruth.txt` (`x,y,w,h` a line, one line a frame, `nan,nan,nan,nan` where
     the object is absent), or with `objects/ID/groundtruth.txt` for several objects, and with images in `img/`
     or beside that file. `polygon.txt` (corners `x1,y1,x2,y2,...` a line), `masks/` (images named as the
-    frames; for a single object) and `meta.json` (`"attributes"`) may be there. `root` may also be one
-    sequence itself. All frames of a sequence have the size of its first.
+    frames, see `labels.read_annotation`) and `meta.json` (`"attributes"`) may be there. Of several objects each
+    has its own `objects/ID/masks/`, or all share the `masks/` of the video, where ID is an object's number in them.
+    `root` may also be one sequence itself. All frames of a sequence have the size of its first.
 
     Args:
       root: the folder.
@@ -78,19 +79,27 @@ def _read_sequence(folder: Path, group: str) -> list[Sequence]:
     objects = sorted(filter(Path.is_dir, (folder / "objects").iterdir()), key=natural_key)
     if not objects:
         raise DataError("the sequence has no objects", str(folder), "add objects/ID/groundtruth.txt")
-    return [
-        Sequence(
-            f"{group}/{one.name}",
-            group,
-            frames,
-            _checked_boxes(one / "groundtruth.txt", len(frames)),
-            size,
-            _find_masks(one / "masks", frames),
-            _read_polygons(one, len(frames)),
-            attributes,
-        )
-        for one in objects
-    ]
+    shared = _find_masks(folder / "masks", frames)
+    return [_read_object(one, group, frames, size, shared, attributes) for one in objects]
+
+
+def _read_object(
+    folder: Path,
+    group: str,
+    frames: tuple[Path, ...],
+    size: tuple[int, int],
+    shared: tuple[Path | None, ...] | None,
+    attributes: tuple[str, ...],
+) -> Sequence:
+    """One of several objects; `shared` are the masks of all of them, where there are such."""
+    masks, label = _find_masks(folder / "masks", frames), None
+    if masks is None and shared is not None:
+        if not (folder.name.isdecimal() and 1 <= int(folder.name) <= 255):
+            do = "call the folder by the object's number in masks/, 1 to 255, or give it masks/ of its own"
+            raise DataError(f"'{folder.name}' is no number of an object", str(folder), do)
+        masks, label = shared, int(folder.name)
+    boxes, polygons = _checked_boxes(folder / "groundtruth.txt", len(frames)), _read_polygons(folder, len(frames))
+    return Sequence(f"{group}/{folder.name}", group, frames, boxes, size, masks, polygons, attributes, label=label)
 
 
 def _checked_boxes(path: Path, count: int) -> np.ndarray:

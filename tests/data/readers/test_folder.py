@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from siamjax.data.labels import write_labels
 from siamjax.data.readers import open_data, open_split, read_folder
 from siamjax.errors import DataError
 
@@ -55,6 +56,29 @@ def test_several_objects_share_a_group_and_their_frames(tmp_path):
     assert [track.name for track in tracks] == ["walk/1", "walk/2", "walk/10"]
     assert {track.group for track in tracks} == {"walk"}
     assert tracks[0].key(1) == tracks[2].key(1)
+
+
+def test_several_objects_share_masks_that_number_them_or_have_their_own(tmp_path):
+    folder = make_sequence(tmp_path / "walk")
+    labels = np.zeros((60, 80), np.uint8)
+    labels[5:9, 5:9], labels[20:40, 30:60] = 1, 2
+    (folder / "masks").mkdir()
+    write_labels(folder / "masks" / "2.png", labels)
+    for one in ("1", "2", "left"):
+        (folder / "objects" / one).mkdir(parents=True)
+        (folder / "objects" / one / "groundtruth.txt").write_text((folder / "groundtruth.txt").read_text())
+    (folder / "objects/left/masks").mkdir()
+    write_labels(folder / "objects/left/masks/1.png", labels)
+    (folder / "groundtruth.txt").unlink()
+    first, second, left = read_folder(tmp_path)
+    for track, number in ((first, 1), (second, 2)):
+        assert track.masked.tolist() == [False, True, False]
+        np.testing.assert_array_equal(track.mask(1), labels == number)
+    np.testing.assert_array_equal(left.mask(0), labels > 0)
+    (folder / "objects/left/masks/1.png").unlink()
+    (folder / "objects/left/masks").rmdir()
+    with pytest.raises(DataError, match="'left' is no number"):
+        read_folder(tmp_path)
 
 
 @pytest.mark.parametrize(
