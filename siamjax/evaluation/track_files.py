@@ -13,7 +13,8 @@ from siamjax.data.labels import write_labels
 from siamjax.errors import OutputError
 from siamjax.evaluation import label_images
 from siamjax.evaluation.label_images import MaskRule
-from siamjax.evaluation.overlay import VideoWriter, draw
+from siamjax.evaluation.overlay import draw
+from siamjax.evaluation.video_writer import VideoWriter
 from siamjax.outputs import check_folder, whole_file
 from siamjax.trackers.base import Output
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from siamjax.cli.main import run
-from siamjax.evaluation.overlay import VideoWriter
+from siamjax.evaluation.video_writer import VideoWriter
 from siamjax.weights import zoo
 
 FRAMES = 12
