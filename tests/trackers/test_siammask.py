@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 
+import hypothesis.strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
+from hypothesis import given, settings
 
 import siamjax
 from siamjax.errors import ConfigError
@@ -18,7 +20,7 @@ from siamjax.nets.necks import Adjust
 from siamjax.nets.resnet import ResNet50
 from siamjax.nets.rpn_heads import DepthwiseBranch, DepthwiseRPN
 from siamjax.nets.siammask import SiamMask
-from siamjax.ops import masks
+from siamjax.ops import mask_targets, masks
 from siamjax.trackers import loop
 from siamjax.trackers.base import LoadedTracker
 from siamjax.trackers.siammask import SiamMaskConfig, SiamMaskTracker
@@ -187,6 +189,62 @@ def test_the_mask_lies_where_its_cell_is(step):
         middle = [75 + (cell[1] - 12) * 8 * side / 127, 50 + (cell[0] - 12) * 8 * side / 127]
         np.testing.assert_allclose(output.polygon.mean(0), middle, atol=1.5)
         np.testing.assert_allclose(np.ptp(output.polygon, 0).max(), 80 * side / 127, rtol=0.5)
+
+
+class Mirror(Scripted):
+    """Its masks show what their windows of the crop show, as those that training asks for do."""
+
+    def detect(self, kernels, image):
+        cls, loc, _ = super().detect(kernels, image)
+        return cls, loc, image[..., 0] / 255
+
+    def mask_at(self, cues, cell):
+        shown = mask_targets.windows(cues[0], cell, 25, size=127, stride=8)
+        side = self.variables["params"]["mask"].shape[0]  # a coarse mask's corner pixels are on the window's
+        return 12 * jax.image.scale_and_translate(
+            shown, (1, side, side), (1, 2), jnp.full(2, (side - 1) / 126), jnp.full(2, (1 - (side - 1) / 126) / 2),
+            "linear", antialias=False) - 6
+
+
+def lit(box):
+    """A dark frame and one with its `xywh` box of whole pixels white."""
+    frame = np.zeros((240, 320, 3), np.uint8)
+    x, y, w, h = box
+    frame[y:y + h, x:x + w] = 255
+    return frame
+
+
+@settings(max_examples=30)
+@given(st.integers(70, 130), st.integers(60, 90), st.integers(24, 90), st.integers(24, 90), st.integers(-6, 6),
+       st.sampled_from([(12, 12), (11, 12), (12, 14)]), st.sampled_from([127, 63]))
+def test_what_the_net_draws_on_the_crop_comes_back_where_it_was_in_the_frame(step, x, y, w, h, off, cell, side):
+    """And a rectangle with it: from frame to crop to mask to frame moves nothing."""
+    config = SiamMaskConfig(half_pixel=True, crop_rule="pysot", mask_border=0.0, mask_threshold=0.5, mask_size=side)
+    frame = lit((x, y, w, h))
+    tracker, params = config.build(Mirror()), says(np.zeros((side, side)), cell=cell)
+    state = tracker.init(params, frame, np.float32([x + off, y - off / 2, w, h]))
+    _, output = step(tracker, params, state, frame)
+    whole = np.asarray(render(output.mask, output.affine, frame.shape[:2])) > 0.5
+    truth = frame[..., 0] > 0
+    pixel = np.sqrt((w + (w + h) / 2) * (h + (w + h) / 2)) / side  # frame pixels a mask pixel: what sampling may lose
+    for axis in (0, 1):
+        ours, true = (np.flatnonzero(image.any(axis=axis)) for image in (whole, truth))
+        np.testing.assert_allclose([ours[0], ours[-1]], [true[0], true[-1]], atol=0.5 + pixel)
+        np.testing.assert_allclose(ours.mean(), true.mean(), atol=0.25 + 0.5 * pixel)
+
+
+def test_masks_are_not_shifted_on_average(step):
+    config = SiamMaskConfig(half_pixel=True, crop_rule="pysot", mask_border=0.0, mask_threshold=0.5)
+    tracker, params = config.build(Mirror()), says(np.zeros((127, 127)))
+    shifts = []
+    for number in range(24):
+        box = 60 + number, 40 + number, 130 + 3 * number, 100 + 2 * number
+        frame = lit(box)
+        _, output = step(tracker, params, tracker.init(params, frame, np.float32(box)), frame)
+        whole = np.asarray(render(output.mask, output.affine, frame.shape[:2])) > 0.5
+        shifts.append([np.flatnonzero(whole.any(axis=axis)).mean() - place
+                       for axis, place in ((0, box[0] + (box[2] - 1) / 2), (1, box[1] + (box[3] - 1) / 2))])
+    np.testing.assert_allclose(np.mean(shifts, axis=0), 0, atol=0.4)  # as the references lay them, -1 px
 
 
 @pytest.mark.parametrize(("mask", "why"), [
