@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tyro
 
-from siamjax.errors import ConfigError
+from siamjax.errors import BoxError, ConfigError
 from siamjax.settings import replace_by_path
 from siamjax.trackers.base import LoadedTracker
 from siamjax.weights import zoo
@@ -29,3 +29,18 @@ def load_tracker(model: str | Path, settings: tuple[str, ...] = ()) -> LoadedTra
             raise ConfigError(f"'{text}' is not a setting", "--set", "write --set tracker.KEY=VALUE")
         config = replace_by_path(config, path.removeprefix("tracker."), value)
     return dataclasses.replace(loaded, tracker=dataclasses.replace(loaded.tracker, config=config))
+
+
+def parse_box(text: str, where: str) -> list[float]:
+    """The numbers of `x,y,w,h`.
+
+    Raises:
+      BoxError: it is not four numbers; `where` names the option.
+    """
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) != 4:
+        raise BoxError(f"'{text}' is not a box", where, f"give four numbers x,y,w,h, e.g. {where} 120,80,60,40")
+    return numbers

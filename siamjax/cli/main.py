@@ -14,16 +14,19 @@ import tyro
 
 from siamjax.cli.convert import convert
 from siamjax.cli.doctor import doctor
+from siamjax.cli.embed import embed
 from siamjax.cli.evaluate import evaluate
+from siamjax.cli.match import match
 from siamjax.cli.models import models
 from siamjax.cli.track import track
 from siamjax.cli.train import train
 from siamjax.cli.tune import tune
+from siamjax.cli.verify import verify
 from siamjax.cpu import tune_cpu
 from siamjax.errors import SiamjaxError
 
 COMMANDS = {"track": track, "train": train, "evaluate": evaluate, "tune": tune, "convert": convert,
-            "models": models, "doctor": doctor}
+            "embed": embed, "match": match, "verify": verify, "models": models, "doctor": doctor}
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
-from siamjax.cli.common import Settings, load_tracker
+from siamjax.cli.common import Settings, load_tracker, parse_box
 from siamjax.data.labels import read_objects
 from siamjax.data.readers.folder import read_boxes
 from siamjax.data.sample import sample_clip
@@ -101,7 +101,7 @@ def boxes_for(source: str, given: tuple[str, ...]) -> np.ndarray:
       BoxError: a box that is not four numbers, or no box at all.
     """
     if given:
-        return np.array([_parse(text) for text in given])
+        return np.array([parse_box(text, "--box") for text in given])
     truth = Path(source) / "groundtruth.txt"
     if not truth.is_file():
         raise BoxError("no target is given", "--box",
@@ -113,16 +113,6 @@ def _check_size(labels: np.ndarray, size: tuple[int, int], where: str) -> None:
     if labels.shape != size:
         raise DataError(f"the mask is {labels.shape[1]}x{labels.shape[0]} px and the first frame {size[1]}x{size[0]}",
                         where, "draw it on the frame as it is")
-
-
-def _parse(text: str) -> list[float]:
-    try:
-        numbers = [float(part) for part in text.split(",")]
-    except ValueError:
-        numbers = []
-    if len(numbers) != 4:
-        raise BoxError(f"'{text}' is not a box", "--box", "give four numbers x,y,w,h, e.g. --box 120,80,60,40")
-    return numbers
 
 
 def _plural(count: int, noun: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from siamjax.cli.common import Settings
-from siamjax.data.readers import open_split
+from siamjax.data.readers import open_objects, open_split
 from siamjax.data.synthetic import make_tracks
 from siamjax.errors import ConfigError
 from siamjax.settings import replace_by_path
@@ -29,8 +29,8 @@ def train(
     Args:
       experiment: Python file with `config = Experiment(...)`, e.g. experiments/siamfc_tiny.py.
       output: folder for checkpoints, metrics.jsonl, experiment.json and, at the end, weights.safetensors.
-      data: folder of sequences or a COCO pair; its validation.txt, where there, is left out of the training.
-        Without it: moving shapes that the package draws itself.
+      data: folder of sequences or a COCO pair, for embedding nets also OBJECT/*.jpg; what its validation.txt names,
+        where there is one, is left out of the training. Without data: moving shapes that the package draws itself.
       settings: a setting of the experiment, e.g. optim.peak_lr=1e-3.
       steps: stop after this step, with weights; the schedule stays that of the experiment.
     """
@@ -42,9 +42,13 @@ def train(
         if not equals:
             raise ConfigError(f"'{text}' is not a setting", "--set", "write --set KEY=VALUE")
         config = replace_by_path(config, path, value)
-    tracks = make_tracks(config.synthetic, seed=config.seed) if data is None else open_split(data)[0]
+    if data is None:
+        tracks = make_tracks(config.synthetic, seed=config.seed)
+    else:
+        tracks = (open_split(data) if config.embedder is None else open_objects(data))[0]
     name = "the synthetic set" if data is None else data.resolve().name
     weights = loop.train(config, tracks, output, data=name, stop_at=steps)
     print(f"wrote {weights}")
-    if config.tracker is not None:
-        print(f"track with it: siamjax track SOURCE --model {output}")
+    print(f"track with it: siamjax track SOURCE --model {output}" if config.embedder is None else
+          f"how well it tells objects apart: siamjax verify --model {output} --output {output}-verified"
+          + (f" --data {data}" if data else ""))

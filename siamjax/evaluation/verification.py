@@ -42,6 +42,11 @@ class Curve:
         best = int(np.argmin(np.abs(self.false_accept - refused)))
         return float(self.false_accept[best] + refused[best]) / 2, float(self.threshold[best])
 
+    def errors_at(self, threshold: float) -> tuple[float, float]:
+        """Shares of the different pairs that are accepted, and of the similar ones that are refused, at a threshold."""
+        place = int(np.searchsorted(self.threshold, threshold, side="right")) - 1
+        return float(self.false_accept[place]), float(1 - self.true_accept[place])
+
 
 def roc(distance: ArrayLike, similar: ArrayLike) -> Curve:
     """The curve of pairs with these distances `[N]` and labels `[N]`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Literal
 
 import jax.numpy as jnp
@@ -23,18 +24,26 @@ class EmbedderConfig:
     Attributes:
       first, second: what each side takes.
       distance: by which embeddings are compared.
-      context: margin around an object's box in the images, as a part of width plus height (SPEC 1.1).
+      threshold: pairs of this distance or less show the same object; None where nobody has measured it.
+      context: margin of the exemplar square around an object's box, as a part of width plus height (SPEC 1.1).
+      exemplar_size: px that the exemplar square takes in the crops, whose side is that of their view. Both are those
+        of the data that the net is trained on, whatever an experiment's embedder says.
       channel_order: of images, "rgb" or "bgr".
     """
 
     first: View = dataclasses.field(default_factory=View)
     second: View = dataclasses.field(default_factory=View)
     distance: DistanceName = "euclidean"
+    threshold: float | None = None
     context: float = 0.5
+    exemplar_size: int = 127
     channel_order: Literal["rgb", "bgr"] = "rgb"
 
     def __post_init__(self):
         distances.named(self.distance)
+        if self.threshold is not None and not 0 <= self.threshold < math.inf:
+            raise ConfigError(f"threshold is {self.threshold}", "EmbedderConfig.threshold",
+                              "use a distance of 0 or more, or None")
         if self.channel_order not in ("rgb", "bgr"):
             raise ConfigError(f"channel_order is {self.channel_order!r}", where="EmbedderConfig.channel_order",
                               do="use 'rgb' or 'bgr'")
@@ -58,13 +67,17 @@ class Embedder:
 
     def embed(self, params: Params, x: ArrayLike, side: Side = "first") -> Array:
         """Embeddings `[B, D]` of inputs `[B, ...]` as `config.first` or `config.second` says, images RGB 0..255."""
-        view = self.config.first if side == "first" else self.config.second
+        view = self.view(side)
         x = jnp.asarray(x, view.inputs().dtype)
         if x.shape[1:] != view.inputs().shape[1:]:
             raise ConfigError(f"inputs of shape {x.shape[1:]}", f"Embedder.embed, {side} side",
                               f"give {view.modality} of shape {view.inputs().shape[1:]}")
         x = x[..., ::-1] if view.modality == "image" and self.config.channel_order == "bgr" else x
         return self.net.apply(params, x, side, method="embed")  # type: ignore[return-value]
+
+    def view(self, side: Side) -> View:
+        """What a side takes."""
+        return self.config.first if side == "first" else self.config.second
 
     def distance(self, a: ArrayLike, b: ArrayLike) -> Array:
         """Distance `[...]` of embeddings `[..., D]`."""

@@ -114,9 +114,10 @@ class Experiment:
     @property
     def use(self) -> TrackerConfig | EmbedderConfig:
         """Settings of what the weights are for."""
-        use = self.tracker or self.embedder
-        assert use is not None
-        return use
+        if self.embedder is not None:  # whose crops are to be cut as those of the training are
+            return dataclasses.replace(self.embedder, context=self.data.context, exemplar_size=self.data.exemplar_size)
+        assert self.tracker is not None
+        return self.tracker
 
     def build_tracker(self) -> Tracker:
         """The tracker that the trained weights are for."""

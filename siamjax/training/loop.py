@@ -14,7 +14,7 @@ import numpy as np
 from siamjax.data.augment import make_augment
 from siamjax.data.pipeline import batches
 from siamjax.data.views import as_seen
-from siamjax.errors import TrainingError
+from siamjax.errors import DataError, TrainingError
 from siamjax.outputs import check_folder
 from siamjax.training import interrupt, optim, output, replicas
 from siamjax.training.checkpoints import Checkpoints, write_provenance
@@ -49,7 +49,7 @@ def train(experiment: Experiment, tracks: Sequence[Any], folder: Path, *, data: 
     schedule = optim.make_schedule(experiment.optim, experiment.epochs, experiment.steps_per_epoch)
     phases = experiment.optim.phases(experiment.steps_per_epoch)
     optimisers = [optim.make_optimiser(experiment.optim, schedule, phase) for phase in phases]
-    augment = _inputs(experiment, tracks)
+    augment = _inputs(experiment, tracks, data)
 
     checkpoints = Checkpoints(folder, keep=experiment.keep)
     resumed_at = checkpoints.latest_step()
@@ -128,11 +128,14 @@ def _log(experiment, pending, state: TrainState, report: Report, schedule) -> No
         report.metrics(numbers[-1] + 1, {**means, "lr": rate, "skipped": int(state.skipped)})
 
 
-def _inputs(experiment: Experiment, tracks: Sequence[Any]) -> Augment:
+def _inputs(experiment: Experiment, tracks: Sequence[Any], data: str) -> Augment:
     """From a batch to what the net is trained on."""
     augment = make_augment(experiment.augment)
     if experiment.embedder is None:
         return in_order(augment, experiment.use.channel_order)
+    if len(tracks) < 2:
+        raise DataError(f"{len(tracks)} object: there is nothing to tell it from", data,
+                        "give data of several objects")
     use = experiment.embedder
     return as_seen(augment, use.first, use.second, channel_order=use.channel_order, tracks=tracks)
 

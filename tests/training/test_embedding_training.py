@@ -65,7 +65,8 @@ def whole(train, tmp_path_factory):
 
 def test_folder_loads_as_the_net_with_its_settings(whole):
     loaded = embedders.load(whole[0])
-    assert (loaded.embedder.net, loaded.embedder.config) == (VERIFY.net, VERIFY.embedder)
+    assert (loaded.embedder.net, loaded.embedder.config) == (VERIFY.net, VERIFY.use)
+    assert loaded.embedder.config.exemplar_size == 31  # the data's, whatever the embedder said
     assert "small_verify: 8 steps of 4 pairs" in loaded.card
     chex.assert_trees_all_equal(jax.device_get(loaded.params), whole[1])
     lines = [json.loads(line) for line in (whole[0] / "metrics.jsonl").read_text().splitlines()]
@@ -90,7 +91,7 @@ def test_a_side_of_sketches_and_one_of_words_train_and_load(train, tmp_path):
     for experiment, second in ((SKETCH, np.zeros((2, 31, 31, 1))), (TEXT, np.zeros((2, 6), np.int32))):
         train(experiment, tmp_path / experiment.name, stop_at=2)
         loaded = embedders.load(tmp_path / experiment.name)
-        assert loaded.embedder == experiment.embedder.build(experiment.net)
+        assert loaded.embedder == experiment.use.build(experiment.net)
         chex.assert_shape(loaded.embedder.embed(loaded.params, second, "second"), (2, 6))
         line = json.loads((tmp_path / experiment.name / "metrics.jsonl").read_text().splitlines()[0])
         assert np.isfinite(line["loss"])
@@ -102,9 +103,7 @@ def test_inputs_of_another_shape_are_an_error(whole):
         loaded.embedder.embed(loaded.params, np.zeros((1, 63, 63, 3)))
 
 
-def test_a_trackers_file_is_no_embedder_and_the_other_way_round(whole):
-    with pytest.raises(WeightsError, match="not of an embedding net"):
-        embedders.load("siamfc")
+def test_an_embedding_nets_file_is_no_tracker(whole):
     with pytest.raises(WeightsError, match="not of a tracker"):
         zoo.load(whole[0])
 
@@ -170,6 +169,8 @@ def test_faults_are_found_before_the_first_step(tracks, tmp_path):
         with pytest.raises(kind, match=says):
             loop.train(experiment, tracks, tmp_path / str(number), data="shapes")
         assert not (tmp_path / str(number) / "weights.safetensors").exists()
+    with pytest.raises(DataError, match="1 object: there is nothing to tell it from"):
+        loop.train(VERIFY, tracks[:1], tmp_path / "one", data="shapes")
     with pytest.raises(DataError, match="no words describe"):
         loop.train(TEXT, [Silent(track) for track in tracks], tmp_path / "silent", data="shapes")
 

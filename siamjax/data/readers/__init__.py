@@ -1,8 +1,10 @@
 """Readers of data sets: each lists tracks, and `open_data` finds out which one fits a folder."""
 
+from siamjax.data.readers.albums import read_albums
 from siamjax.data.readers.coco import read_coco
 from siamjax.data.readers.davis import read_davis
-from siamjax.data.readers.detect import open_data, open_split, open_videos
+from siamjax.data.readers.detect import open_data, open_objects, open_split, open_videos
 from siamjax.data.readers.folder import read_folder
 
-__all__ = ["open_data", "open_split", "open_videos", "read_coco", "read_davis", "read_folder"]
+__all__ = ["open_data", "open_objects", "open_split", "open_videos", "read_albums", "read_coco", "read_davis",
+           "read_folder"]

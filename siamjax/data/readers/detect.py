@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence as Listing
 from pathlib import Path
 
+from siamjax.data.readers.albums import is_albums, read_albums
 from siamjax.data.readers.coco import read_coco
 from siamjax.data.readers.davis import is_davis, read_davis
 from siamjax.data.readers.folder import read_folder
-from siamjax.data.sequences import Sequence, split
+from siamjax.data.sequences import AnyTrack, Sequence, Track, split
 from siamjax.errors import DataError
 
 
@@ -48,8 +50,26 @@ def open_split(path: str | Path) -> tuple[list[Sequence], list[Sequence]]:
     Raises:
       DataError: as `open_data`; or a line that matches nothing; or nothing left to train on.
     """
+    return _divided(Path(path), open_data(path))
+
+
+def open_objects(path: str | Path) -> tuple[Listing[Track], Listing[Track]]:
+    """`(train, validation)` tracks of a folder for embedding nets: those of `open_split`, or `OBJECT/*.jpg`.
+
+    Trackers do not read the latter, since a video that lacks its boxes looks the same.
+
+    Raises:
+      DataError: as `open_split`.
+    """
     root = Path(path)
-    tracks = open_data(root)
+    if root.is_dir() and not any(root.iterdir()):
+        raise DataError("the folder is empty", str(root),
+                        "put the photos of each object into a folder of its own, or give videos with boxes")
+    return _divided(root, read_albums(root)) if root.is_dir() and is_albums(root) else open_split(root)
+
+
+def _divided(root: Path, tracks: list[AnyTrack]) -> tuple[list[AnyTrack], list[AnyTrack]]:
+    """Tracks by the `validation.txt` of their folder, if there is one."""
     listing = root / "validation.txt"
     if not listing.is_file():
         return tracks, []
