@@ -19,6 +19,7 @@ COLOURS = (
 )  # fmt: skip
 TRUTH_COLOUR = (255, 255, 255)
 SHADE = (0, 0, 0)
+LOST_TINT = 0.4  # of a mask's usual tint, where its target is lost
 
 
 def draw(
@@ -39,7 +40,7 @@ def draw(
       scores: `[N]` in 0..1, written at the boxes.
       lost: `[N]` bool; a lost target's box is dashed and dimmed.
       truth: `[M, 4]` or `[4]` true boxes, in white.
-      labels: `[H, W]` uint8, `n + 1` where target `n` is; its pixels are tinted.
+      labels: `[H, W]` uint8, `n + 1` where target `n` is; its pixels are tinted, those of a lost target less.
       polygons: `[N, 4, 2]` corners (x, y) of a rotated box a target, pixel centres at integers, drawn in the box's
         place.
     Returns:
@@ -51,7 +52,8 @@ def draw(
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
     if labels is not None:
         for target in range(len(boxes)):
-            tint(canvas, labels == target + 1, COLOURS[target % len(COLOURS)])
+            is_lost = lost is not None and bool(lost[target])
+            tint(canvas, labels == target + 1, COLOURS[target % len(COLOURS)], LOST_TINT if is_lost else 1.0)
     if truth is not None:
         for box in np.asarray(truth, np.float64).reshape(-1, 4):
             _outline(canvas, box, TRUTH_COLOUR, thickness)
@@ -63,11 +65,12 @@ def draw(
         else:
             outline_polygon(canvas, polygons[target], colour, SHADE, thickness, dashed=is_lost)
             box = np.concatenate([polygons[target].min(axis=0), np.ptp(polygons[target], axis=0)])  # words go there
-        words = [f"{target}"] if len(boxes) > 1 else []
+        words = [f"#{target}"] if len(boxes) > 1 else []
         words += ["lost"] if is_lost else []
         words += [f"{scores[target]:.2f}"] if scores is not None and np.isfinite(scores[target]) else []
         if words and np.isfinite(box).all():
-            _label(canvas, box, " ".join(words), colour, max(11, shortest // 28), 0.6 if is_lost else 0.9)
+            _label(canvas, box, " ".join(words), colour, max(11, shortest // 28), 0.6 if is_lost else 0.9,
+                   centred=polygons is not None)
     return canvas
 
 
@@ -155,14 +158,16 @@ def _fill(
 
 
 def _label(
-    canvas: np.ndarray, box: np.ndarray, text: str, colour: tuple, font_size: int, alpha: float
+    canvas: np.ndarray, box: np.ndarray, text: str, colour: tuple, font_size: int, alpha: float, *,
+    centred: bool = False
 ) -> None:
-    """Writes `text` on a plate of `colour` above the box, or inside it where the frame ends there."""
+    """Writes `text` on a plate of `colour` above the box, at its left or its middle, or inside where the frame ends."""
     mask = _text_mask(text, font_size)
     high, wide = min(mask.shape[0], canvas.shape[0]), min(mask.shape[1], canvas.shape[1])
     above = box[1] - high - 2
     top = int(np.clip(above if above >= 0 else box[1] + 2, 0, canvas.shape[0] - high))
-    left = int(np.clip(box[0] - 1, 0, canvas.shape[1] - wide))
+    start = box[0] + (box[2] - wide) / 2 if centred else box[0] - 1
+    left = int(np.clip(start, 0, canvas.shape[1] - wide))
     _fill(canvas, left, top, left + wide, top + high, colour, alpha)
     window = canvas[top : top + high, left : left + wide]
     window[...] = np.rint(window * (1 - mask[:high, :wide, None]))

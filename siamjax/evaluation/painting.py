@@ -9,8 +9,8 @@ import numpy as np
 INNER, RIM = 0.4, 0.85  # how much of a mask's pixels is its colour, inside and along its outline
 
 
-def tint(canvas: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int]) -> None:
-    """Colours the pixels of `mask` `[H, W]` bool, its outline more than its inside."""
+def tint(canvas: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int], strength: float = 1.0) -> None:
+    """Colours the pixels of `mask` `[H, W]` bool, its outline more than its inside, to a share `strength` of 0..1."""
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     if not len(rows):
         return
@@ -18,7 +18,7 @@ def tint(canvas: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int]) -> 
     window, inside = canvas[part], mask[part]
     around = np.pad(inside, 1)  # beyond the frame there is nothing, so the outline is closed there too
     core = around[:-2, 1:-1] & around[2:, 1:-1] & around[1:-1, :-2] & around[1:-1, 2:] & inside
-    share = np.where(core, INNER, np.where(inside, RIM, 0.0)).astype(np.float32)[..., None]
+    share = strength * np.where(core, INNER, np.where(inside, RIM, 0.0)).astype(np.float32)[..., None]
     window[...] = np.rint(window + share * (np.asarray(colour, np.float32) - window))
 
 
