@@ -4,8 +4,9 @@
     siamjax train experiments/siammask_base.py --data DIR --output runs/siammask_base
 
 The mask counts where a positive anchor was drawn and its object has an outline or a mask file; all other pairs train
-classes and boxes alone. From torchvision's ResNet-50: `--set net.backbone.normalise=true --set
-tracker.channel_order=rgb`. `siammask_sharp.py` goes on from the result.
+classes and boxes alone. As published, all 625 positions get a mask and 16 at most are compared: 10 MB a pair, 635 MB
+for the batch, and as much again for the gradient; devices share it. From torchvision's ResNet-50:
+`--set net.backbone.normalise=true --set tracker.channel_order=rgb`. `siammask_sharp.py` goes on from the result.
 
 Departures: SiamMask mixes four sets by fixed numbers of pairs (two of them with masks), here images and videos share as
 `DataConfig` says; a pair of two objects takes its negatives round the other object, and no pair more than 48, as in
