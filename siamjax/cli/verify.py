@@ -45,7 +45,7 @@ def verify(
         train, validation = open_objects(data)
         tracks, split = (validation, "validation.txt") if validation else (train, "all, for want of a validation.txt")
         name = data.resolve().name
-    loaded = embedders.load(model)
+    loaded = embedders.load(model, prepare=True)
     check_folder(output)
     scores = verification_scoring.score(loaded, tracks, pairs=pairs, seed=seed)
     page = verification_reports.write_reports(output, loaded, scores, data_name=name, split=split, seed=seed)
