@@ -43,7 +43,8 @@ def track(
       source: video file, folder or glob of images, or camera index; without it the bundled sample.
       box: x,y,w,h of a target in the first frame, pixels; once for each target. Write --box=-3,4,50,60 where
         a number is negative. Without it, a folder's groundtruth.txt gives the box.
-      init_mask: in place of boxes, an indexed or grey PNG of the first frame's size with one number a target.
+      init_mask: in place of boxes, an indexed or grey PNG of the first frame's size with one number a target. What
+        appears later needs a run of its own.
       model: zoo name, .safetensors file, or output folder of a training.
       output: folder for tracks.csv, video.mp4 and masks/; by default track-NAME here.
       video: write the overlay video.
@@ -71,6 +72,9 @@ def track(
         folder = output or Path(f"track-{Path(source).stem or 'video'}")
         files = stack.enter_context(TrackFiles(folder, fps=(frames.fps or DEFAULT_FPS) if video else None, rule=rule,
                                                masks=masks, given=None if objects is None else objects.labels))
+        if objects is not None and len(objects.ids) == 1 and objects.labels.all():
+            print(f"all pixels of {init_mask} are {objects.ids[0]}: the target is the whole frame; "
+                  "write 0 where it is not", file=sys.stderr)
         if objects is not None and rule is None:
             print(f"{loaded.name} has no masks: it follows the boxes round those that are given", file=sys.stderr)
         progress = stack.enter_context(tqdm(total=frames.count, unit="frame", desc=f"tracking with {loaded.name}",

@@ -97,10 +97,12 @@ def test_several_objects_are_numbered_in_the_order_of_their_numbers(clip, mask_m
 
 
 @pytest.mark.parametrize("place", [(0, 0, 128, 96), (60, 40, 3, 3), (127, 95, 1, 1)], ids=str)
-def test_a_mask_of_the_whole_frame_and_of_a_few_pixels(clip, mask_model, tmp_path, place):
+def test_a_mask_of_the_whole_frame_and_of_a_few_pixels(clip, mask_model, tmp_path, place, capsys):
     given = square((1, *place))
     output = tmp_path / "out"
     assert track(clip, save(tmp_path / "given.png", given), mask_model, output, "--no-video") == 0
+    said = "given.png are 1: the target is the whole frame; write 0 where it is not" in capsys.readouterr().err
+    assert said == (place[2] == SIZE[1])
     rows = table(output)
     assert [float(rows[0][k]) for k in "xywh"] == list(place)
     assert all(np.isfinite([float(value) for value in row.values()]).all() for row in rows)
@@ -167,13 +169,15 @@ def wrong(tmp_path):
     (tmp_path / "text.png").write_text("no image")
     Image.fromarray(square((9, 4, 4, 9, 9))).save(tmp_path / "lossy.jpg")
     Image.fromarray(np.uint16(square((1, 4, 4, 9, 9))) * 300).save(tmp_path / "deep.png")
+    (tmp_path / "folder").mkdir()
     colours = np.zeros((*SIZE, 3), np.uint8)
     colours[:20, :20] = 255, 0, 0
     Image.fromarray(colours).save(tmp_path / "colours.png")
 
 
 @pytest.mark.parametrize(("name", "more", "said"), [
-    ("nowhere.png", (), "no such file"), ("text.png", (), "no image that decodes"), ("lossy.jpg", (), "JPEG"),
+    ("nowhere.png", (), "no such file"), ("folder", (), "is a folder"), ("text.png", (), "no image that decodes"),
+    ("lossy.jpg", (), "JPEG"),
     ("larger.png", (), "128x100 px and the first frame 128x96"), ("empty.png", (), "all of its pixels are 0"),
     ("smooth.png", (), "127 different numbers"), ("colours.png", (), "colour picture"), ("deep.png", (), "up to 300"),
     ("given.png", ("--box", "1,2,30,40"), "give one of them")])
