@@ -40,4 +40,4 @@ config = Experiment(
     augment=augment,
     optim=OptimConfig(peak_lr=1e-2, final_lr=5e-4, weight_decay=1e-4, clip_norm=10.0, warmup_steps=100,
                       frozen=("backbone", "head")),
-    init_from="siamrpn_small.safetensors", ema=0.998, checkpoint_every=250, log_every=25)
+    init_from="siamrpn_small", ema=0.998, checkpoint_every=250, log_every=25)
