@@ -1,19 +1,24 @@
-"""Narrow random trackers in weight files: SiamFC, and SiamMask."""
+"""Narrow random nets in weight files: SiamFC, SiamMask, embedding nets; and photos of objects."""
 
 from __future__ import annotations
 
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
 from siamjax.nets.alexnet import AlexNet, Stage
+from siamjax.nets.contrastive import EmbeddingHead, PseudoSiamese, Siamese, Tower
+from siamjax.nets.embedder import EmbedderConfig
 from siamjax.nets.necks import Adjust
 from siamjax.nets.rpn_heads import DepthwiseBranch, DepthwiseRPN
 from siamjax.nets.siamfc import SiamFC
 from siamjax.nets.siammask import SiamMask
+from siamjax.nets.text import TextBackbone
+from siamjax.ops.views import View
 from siamjax.trackers.siamfc import SiamFCConfig, SiamFCTracker
 from siamjax.trackers.siammask import SiamMaskConfig
-from siamjax.weights import zoo
+from siamjax.weights import files, zoo
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +45,37 @@ def mask_model(tmp_path_factory):
     path = tmp_path_factory.mktemp("masks") / "tinymask.safetensors"
     zoo.save(path, tracker, variables, card="tiny", licence="Apache-2.0")
     return str(path)
+
+
+@pytest.fixture(scope="session")
+def embedder_files(tmp_path_factory):
+    """Weight files of embedding nets: `whole` of images, with a threshold, and `words` beside them, without one."""
+    folder, words = tmp_path_factory.mktemp("embedders"), ("red", "green", "blue")
+    backbone = AlexNet((Stage(6, 7, 4, norm=False, relu=False),), lowering="lax")
+    view, text = View(size=31), View("words", 2, words)
+    nets = {
+        "whole": EmbedderConfig(view, view, threshold=0.0125, exemplar_size=31).build(Siamese(backbone, EmbeddingHead(4))),
+        "words": EmbedderConfig(view, text, distance="cosine", exemplar_size=31).build(
+            PseudoSiamese(Tower(backbone, EmbeddingHead(5)), Tower(TextBackbone(len(words), 4), EmbeddingHead(5))))}
+    for name, embedder in nets.items():
+        inputs = [np.zeros(one.inputs().shape, one.inputs().dtype) for one in (embedder.config.first,
+                                                                                embedder.config.second)]
+        variables = jax.jit(embedder.net.init)(jax.random.key(0), *inputs)
+        metadata = zoo.metadata_for(embedder, card=name, licence="Apache-2.0")
+        files.save(folder / f"{name}.safetensors", variables, metadata)
+    return folder
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """`photos/OBJECT/N.png`: four objects, each of a pattern of its own, in four photos that differ a little."""
+    rng = np.random.default_rng(3)
+    for name in ("ball", "cup", "key", "pen"):
+        pattern = rng.integers(0, 255, (4, 4, 3))
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(4):
+            pixels = np.clip(pattern + rng.integers(-4, 5, pattern.shape), 0, 255).astype(np.uint8)
+            size = tuple(rng.integers(40, 70, 2).tolist())
+            Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR).save(
+                tmp_path / "photos" / name / f"{number}.png")
+    return tmp_path / "photos"
