@@ -65,7 +65,7 @@ def draw(
         else:
             outline_polygon(canvas, polygons[target], colour, SHADE, thickness, dashed=is_lost)
             box = np.concatenate([polygons[target].min(axis=0), np.ptp(polygons[target], axis=0)])  # words go there
-        words = [f"#{target}"] if len(boxes) > 1 else []
+        words = [f"{target}:"] if len(boxes) > 1 else []
         words += ["lost"] if is_lost else []
         words += [f"{scores[target]:.2f}"] if scores is not None and np.isfinite(scores[target]) else []
         if words and np.isfinite(box).all():
