@@ -1,12 +1,13 @@
-"""How well a trained embedding net tells held-out objects apart.
+"""How well a trained embedding net tells held-out objects apart, on pairs drawn as its experiment draws them.
 
     python scripts/verification.py experiments/verify_objects.py --model runs/verify --data DIR
     python scripts/verification.py experiments/image_text.py --model runs/text
 
+The figures in the headers of the experiments are these. `siamjax verify` draws in one way for all nets, and reports.
+
 Pairs come from the validation split of DIR (without DIR: from synthetic videos of another seed), half of them of the
-same object. `videos`: two frames, cut as they are. `images`: two augmentations of one image, as in training.
-Prints one JSON object a kind: ROC area, equal error rate with its threshold, recall@1 and @5 of finding the second
-input among those of all similar pairs.
+same object. `frames`: two frames, cut as they are. `images`: two augmentations of one image, as in training.
+Prints one JSON object a kind.
 """
 
 from __future__ import annotations
@@ -15,21 +16,16 @@ import dataclasses
 import json
 from pathlib import Path
 
-import numpy as np
 import tyro
 
+from siamjax.cli.verify import UNSEEN
 from siamjax.cpu import tune_cpu
-from siamjax.data.config import Jitter
-from siamjax.data.readers import open_split
+from siamjax.data.readers import open_objects
 from siamjax.data.synthetic import SyntheticConfig, make_tracks
-from siamjax.evaluation import verification
-from siamjax.evaluation.held_out import Embedded, embed_pairs
-from siamjax.nets.embedder import Embedder
+from siamjax.evaluation.held_out import STILL
+from siamjax.evaluation.verification_scoring import score_pairs
 from siamjax.training.experiment import load_experiment
 from siamjax.weights import embedders
-
-UNSEEN = 1_000_003  # seed of the synthetic videos that no training of a small seed has drawn
-STILL = Jitter(shift=0.0, stretch=0.0)
 
 
 def main(experiment: tyro.conf.Positional[Path], /, model: Path, data: Path | None = None, pairs: int = 2000,
@@ -44,35 +40,15 @@ def main(experiment: tyro.conf.Positional[Path], /, model: Path, data: Path | No
       seed: of the draw.
     """
     tune_cpu()
-    config = load_experiment(experiment)
-    loaded = embedders.load(model)
-    tracks = open_split(data)[1] if data else make_tracks(config.synthetic or SyntheticConfig(), seed=UNSEEN)
-    videos = [track for track in tracks if len(track.boxes) > 1]
-    images = [track for track in tracks if len(track.boxes) == 1]
+    config, loaded = load_experiment(experiment), embedders.load(model, prepare=True)
+    tracks = open_objects(data)[1] if data else make_tracks(config.synthetic or SyntheticConfig(), seed=UNSEEN)
     still = dataclasses.replace(config.augment, exemplar=STILL, search=STILL, grey=0.0, flip=0.0)
-    for name, chosen, augment in (("videos", videos, still), ("images", images, config.augment)):
+    for kind, augment in (("frames", still), ("images", config.augment)):
+        chosen = [track for track in tracks if (len(track.boxes) == 1) == (kind == "images")]
         if chosen:
-            embedded = embed_pairs(loaded, chosen, config.data, augment, pairs=pairs, seed=seed)
-            print(json.dumps({"pairs": name, **figures(loaded.embedder, embedded, described(chosen))}), flush=True)
-
-
-def described(tracks) -> np.ndarray:
-    """`[N]` number of each object, the same for objects of the same words."""
-    names = [getattr(track, "description", "") or track.name for track in tracks]
-    return np.array([names.index(name) for name in names])
-
-
-def figures(embedder: Embedder, embedded: Embedded, objects: np.ndarray) -> dict[str, float | int]:
-    """Figures of embedded pairs; objects of the same words count as the same where words are compared."""
-    identity = objects[embedded.identity] if embedder.config.second.modality == "words" else embedded.identity
-    similar = identity[:, 0] == identity[:, 1]
-    curve = verification.roc(embedder.distance(embedded.first, embedded.second), similar)
-    error, threshold = curve.equal_error
-    rows = np.flatnonzero(similar)[:500]
-    distance = np.stack([embedder.distance(embedded.first[row][None], embedded.second[rows]) for row in rows])
-    recall = verification.recall_at(distance, identity[rows, 0], identity[rows, 1])
-    return {"count": len(similar), "area": round(curve.area, 4), "equal_error": round(error, 4),
-            "threshold": round(threshold, 4), **{f"recall@{rank}": round(share, 4) for rank, share in recall.items()}}
+            score = score_pairs(loaded, chosen, kind, config.data, augment, pairs=pairs, seed=seed)
+            figures = {name: round(value, 4) for name, value in score.figures.items()}
+            print(json.dumps({"kind": kind, **figures}), flush=True)
 
 
 if __name__ == "__main__":

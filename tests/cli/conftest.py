@@ -54,7 +54,8 @@ def embedder_files(tmp_path_factory):
     backbone = AlexNet((Stage(6, 7, 4, norm=False, relu=False),), lowering="lax")
     view, text = View(size=31), View("words", 2, words)
     nets = {
-        "whole": EmbedderConfig(view, view, threshold=0.0125, exemplar_size=31).build(Siamese(backbone, EmbeddingHead(4))),
+        "whole": EmbedderConfig(view, view, threshold=0.0125, exemplar_size=31).build(
+            Siamese(backbone, EmbeddingHead(4))),
         "words": EmbedderConfig(view, text, distance="cosine", exemplar_size=31).build(
             PseudoSiamese(Tower(backbone, EmbeddingHead(5)), Tower(TextBackbone(len(words), 4), EmbeddingHead(5))))}
     for name, embedder in nets.items():

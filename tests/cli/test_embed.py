@@ -46,7 +46,8 @@ def refused(capsys, arguments, *, writes=()):
 
 def test_every_image_gets_the_embedding_it_has_by_itself(gallery, photos, whole):
     found = embeddings.read(embeddings.Path(gallery))
-    assert found.files.tolist() == [f"{photos.as_posix()}/{name}/{number}.png" for name in OBJECTS for number in range(4)]
+    wanted = [f"{photos.as_posix()}/{name}/{number}.png" for name in OBJECTS for number in range(4)]
+    assert found.files.tolist() == wanted
     assert (found.distance, found.model, found.side) == ("euclidean", whole, "first")
     loaded = embedders.load(whole)
     for row in (0, 7):

@@ -43,6 +43,14 @@ def test_equal_error_is_where_both_errors_meet():
     np.testing.assert_allclose((error, threshold), (0.1, 0.8))
 
 
+def test_errors_at_a_given_threshold_count_equal_distances_as_accepted():
+    curve = roc([0.1, 0.4, 0.3, 0.9], [1, 1, 0, 0])
+    assert curve.errors_at(0.3) == (0.5, 0.5)
+    assert curve.errors_at(0.299) == (0.0, 0.5)
+    assert curve.errors_at(0.0) == (0.0, 1.0)
+    assert curve.errors_at(5.0) == (1.0, 0.0)
+
+
 @pytest.mark.parametrize("similar", [[True, True], [False, False]])
 def test_one_class_only_is_an_error(similar):
     with pytest.raises(DataError, match="pairs of both classes"):
