@@ -41,7 +41,8 @@ def youtube(tmp_path):
     """Every fifth frame is annotated; object 2 comes late and 1 leaves; another video has one object."""
     video(tmp_path, "aa10", {0: labels((1, 10, 20, 20, 10)), 5: labels((1, 14, 20, 20, 10), (2, 50, 5, 12, 30)),
                              10: labels((2, 52, 5, 12, 30), (255, 0, 50, 80, 5))}, frames=range(12))
-    video(tmp_path, "aa9", {0: labels((3, 10, 20, 20, 10)), 5: labels((3, 12, 21, 20, 10))})
+    video(tmp_path, "aa9", {0: labels((3, 10, 20, 20, 10)), 5: labels((3, 12, 21, 20, 10)),
+                            10: labels((255, 0, 50, 80, 5))})
     meta = {"videos": {"aa10": {"objects": {"1": {"category": "cat", "frames": ["00000"]},
                                             "2": {"category": "dog"}}}}}
     (tmp_path / "meta.json").write_text(json.dumps(meta))
@@ -63,6 +64,7 @@ def test_a_track_an_object_in_annotated_frames_alone(youtube):
     np.testing.assert_array_equal(dog.mask(1), labels((1, 50, 5, 12, 30)) == 1)
     assert not dog.mask(0).any()
     assert nine.mask(1).sum() == 200
+    assert not nine.mask(2).any()  # void alone
 
 
 def test_training_and_evaluation_find_the_layout(youtube):

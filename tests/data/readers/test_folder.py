@@ -77,8 +77,10 @@ def test_several_objects_share_masks_that_number_them_or_have_their_own(tmp_path
     np.testing.assert_array_equal(left.mask(0), labels > 0)
     (folder / "objects/left/masks/1.png").unlink()
     (folder / "objects/left/masks").rmdir()
-    with pytest.raises(DataError, match="'left' is no number"):
-        read_folder(tmp_path)
+    for name in ("left", "300"):
+        (folder / "objects/left").rename(folder / "objects" / name)
+        with pytest.raises(DataError, match=f"'{name}' is no number"):
+            read_folder(tmp_path)
 
 
 @pytest.mark.parametrize(
