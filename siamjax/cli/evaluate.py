@@ -6,6 +6,7 @@ import functools
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import tyro
 
 from siamjax.cli.common import Settings, load_tracker
@@ -50,6 +51,10 @@ def evaluate(
                           "leave it out")
     sequences = open_videos(data)
     if masks:
+        late = {one.name for one in sequences if one.label is not None and np.isnan(one.boxes[0]).any()}
+        if late:  # of objects that share a video some may come later, and nothing says where to start them
+            print(f"left out, not in the first frame: {', '.join(sorted(late))}")
+        sequences = [one for one in sequences if one.name not in late]
         found, sequences = len(sequences), mask_scoring.scorable(sequences)
         if len(sequences) < found:
             print(f"left out, without masks or rotated boxes: {found - len(sequences)} of {found} sequences")

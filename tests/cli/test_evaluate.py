@@ -11,6 +11,7 @@ from PIL import Image
 
 from siamjax.cli import evaluate as command
 from siamjax.cli.main import run
+from siamjax.data.labels import write_labels
 from siamjax.errors import ConfigError, DataError, OutputError, SourceError
 from siamjax.trackers.base import LoadedTracker, Result
 
@@ -128,6 +129,26 @@ def test_masks_of_a_tracker_are_scored_and_their_files_are_as_described(mask_mod
     assert run(arguments) == 0
     assert [path.stat().st_mtime_ns for path in masks] == before
     assert "1 of 1 sequences are there already" in capsys.readouterr().out
+
+
+def test_folders_of_davis_are_scored_and_objects_that_come_later_are_left_out(mask_model, tmp_path, capsys):
+    for kind in ("JPEGImages", "Annotations"):
+        (tmp_path / "data" / kind / "walk").mkdir(parents=True)
+    for number in range(4):
+        labels = np.zeros((96, 128), np.uint8)
+        labels[30:62, 40 + number:72 + number], labels[70:90, 10:40] = 2, 5
+        labels[2:12, 100:120] = 7 * (number > 1)
+        Image.fromarray(labels * np.uint8(30)).save(tmp_path / f"data/JPEGImages/walk/{number:05d}.jpg")
+        write_labels(tmp_path / f"data/Annotations/walk/{number:05d}.png", labels)
+    arguments = ["evaluate", "--protocol", "davis", "--data", str(tmp_path / "data"), "--output", str(tmp_path / "out"),
+                 "--model", mask_model]
+    assert run(arguments) == 0
+    assert "left out, not in the first frame: walk/7\n" in capsys.readouterr().out
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert [one["name"] for one in report["trackers"][0]["sequences"]] == ["walk/2", "walk/5"]
+    first = np.asarray(Image.open(tmp_path / "out/tinymask/masks/walk/00000.png"))
+    assert first[40, 50] == 1
+    assert first[80, 20] == 2
 
 
 def test_a_taken_folder_is_known_before_any_tracking(loads, data, tmp_path, monkeypatch):

@@ -33,6 +33,13 @@ def test_every_number_survives(tmp_path, values):
     np.testing.assert_array_equal(read_labels(tmp_path / "a.png"), labels)
 
 
+def test_16_bit_black_and_white_is_one_object(tmp_path):
+    Image.fromarray((LABELS == 1).astype(np.uint16) * 65535).save(tmp_path / "a.png")
+    objects = read_objects(tmp_path / "a.png")
+    assert objects.ids == (255,)
+    np.testing.assert_array_equal(objects.labels, LABELS == 1)
+
+
 @pytest.mark.parametrize("kind", ["indexed", "grey", "bits", "rgb", "rgba", "16 bit"])
 def test_objects_of_every_kind_of_file(tmp_path, kind):
     labels = LABELS if kind != "bits" else np.minimum(LABELS, 1)
