@@ -10,6 +10,7 @@ from html import escape
 
 import jax.numpy as jnp
 import numpy as np
+from PIL import Image
 
 from siamjax.data.pipeline import make_sample
 from siamjax.data.sequences import DescribedTrack
@@ -142,8 +143,8 @@ def _pair(main: PairScore, config: EmbedderConfig, batch: PairBatch, row: int) -
     objects = [main.tracks[number] for number in main.embedded.identity[row]]
     views = (config.first, config.second)
     shown = [_seen(view, patch) for view, patch in zip(views, (batch.exemplar, batch.search))]
-    height = max(len(one) for one in shown)
-    shown = [np.pad(one, ((0, height - len(one)), (0, 0), (0, 0))) for one in shown]
+    side = max(map(len, shown))
+    shown = [np.asarray(Image.fromarray(one).resize((side, side), Image.Resampling.BILINEAR)) for one in shown]
     names = [f'"{one.description}"' if view.modality == "words" and isinstance(one, DescribedTrack) else one.name
              for view, one in zip(views, objects)]
     what, distance = " / ".join(dict.fromkeys(names)), f"{main.distance[row]:.3f}"
