@@ -28,8 +28,8 @@ class DeparturesConfig:
     Attributes:
       departures: how often the target leaves; it returns as often.
       present, away: frames of each visit, with the frames of entering and leaving, and of each absence.
-      distractors: objects that never leave. In turn: of the target's colours and outline with another pattern, of
-        its outline alone, of its colours alone.
+      distractors: objects that never leave. Each is like the target in something, in turn: in its colours; in its
+        outline; in its outline and the colour of most of it. What is like it in all is the target to any eye.
       height, width: of the frames, px.
     """
 
@@ -105,13 +105,18 @@ def alike(target: Item, number: int, config: SyntheticConfig, random: np.random.
     """Distractor `number`: what it shares with the target is said in `DeparturesConfig`."""
     other = make_item(config, random)
     looks = target.attributes
-    if number % 3 != 1:  # its colours
-        colours = np.stack([looks.colour, looks.ground, looks.colour]).astype(np.float32)
-        texture = coloured_noise(random, TEXTURE, TEXTURE, random.uniform(8, 24), colours, octaves=3)
-        other = dataclasses.replace(other, texture=texture)
-    if number % 3 != 2:  # its outline
+    if number % 3 == 0:
+        colours = looks.colour, looks.ground
+    elif number % 3 == 1:
+        colours = other.attributes.colour, other.attributes.ground
+    else:
+        colours = other.attributes.colour, looks.ground
+    spots, ground = np.float32(colours)
+    texture = coloured_noise(random, TEXTURE, TEXTURE, random.uniform(8, 24), np.stack([spots, ground, spots]),
+                             octaves=3)
+    if number % 3 != 0:
         other = dataclasses.replace(other, radius=target.radius, aspect=target.aspect)
-    return other
+    return dataclasses.replace(other, texture=texture)
 
 
 def target_way(config: DeparturesConfig, size: float, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -43,7 +43,7 @@ def judge(boxes: np.ndarray, lost: np.ndarray, truth: np.ndarray) -> Verdicts:
       lost: `[T]` bool, what the tracker called lost.
       truth: `[T, 4]` `xywh`, NaN where the target is away.
     """
-    there = np.isfinite(truth).all(axis=1)
+    there = np.asarray(np.isfinite(truth).all(axis=1))
     on_target = there & (np.nan_to_num(metrics.iou(boxes, truth)) >= ON_TARGET)
     tracked = ~np.asarray(lost, bool)
     counted = np.arange(len(truth)) > 0

@@ -107,9 +107,9 @@ class LongTermTracker:
 
         proposal = lax.cond(state.lost, look(config.lost_search_size, settings.lost_window_influence),
                             look(config.search_size, settings.window_influence))
-        proposal = self.judged(params, state, proposal, frame)
+        judged, proposal = self.judged(params, state, proposal, frame)
         seen = proposal.score >= settings.confidence_low
-        moved = hold(seen, siamrpn.follow(state, proposal), state.replace(score=proposal.score))
+        moved = hold(seen, siamrpn.follow(judged, proposal), judged.replace(score=proposal.score))
         moved = moved.replace(lost=~seen | (state.lost & (proposal.score <= settings.confidence_high)))
         state = hold(frame.valid, moved, state)
         inside = siamrpn.clip(state, frame)
@@ -117,9 +117,10 @@ class LongTermTracker:
         state = state.replace(shown=hold(frame.valid, box, state.shown))
         return state, Output(box=state.shown, score=state.score, lost=state.lost, valid=frame.valid)
 
-    def judged(self, params: Params, state: Any, proposal: siamrpn.Proposal, frame: Frame) -> siamrpn.Proposal:
-        """The proposal with the score that decides whether it is the target: here its own."""
-        return proposal
+    def judged(self, params: Params, state: Any, proposal: siamrpn.Proposal,
+               frame: Frame) -> tuple[Any, siamrpn.Proposal]:
+        """The state with what the proposal taught, and the proposal with the score that decides: here its own."""
+        return state, proposal
 
 
 def long_term(loaded: LoadedTracker, *, confidence_low: float | None = None, confidence_high: float = 0.8,

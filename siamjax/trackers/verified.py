@@ -11,6 +11,7 @@ from flax import linen as nn
 from flax import struct
 
 from siamjax.errors import ConfigError
+from siamjax.nets.identity import embed_object
 from siamjax.ops import crops, distances
 from siamjax.trackers import postprocess, siamrpn
 from siamjax.trackers.base import as_frame
@@ -23,15 +24,23 @@ class VerifiedConfig(LongTermConfig):
     """Settings of the verified long-term tracker.
 
     Attributes:
-      distance_scale: log odds that the score loses for each unit of distance between the proposal's embedding and
-        the target's. With `score_scale` and `score_offset` it makes the score a calibrated probability, which
-        `confidence_low` and `confidence_high` are thresholds of; `evaluation.calibration` fits all three.
+      stage: number of the trunk's stage whose features are compared, see `nets.identity`.
+      identity_rate: share of a proposal's embedding that is mixed into the second of the two embeddings that stand
+        for the target, where the proposal is taken for it, 0..1; the first stays that of the given box.
+      distance_scale: log odds that the score loses for each unit of distance, in the mean, between the proposal's
+        embedding and those two. With `score_scale` and `score_offset` it makes the score a calibrated probability,
+        which `confidence_low` and `confidence_high` are thresholds of; `evaluation.calibration` fits all three.
     """
 
+    stage: int = 3
+    identity_rate: float = 0.3
     distance_scale: float = 0.0
 
     def __post_init__(self):
         super().__post_init__()
+        if not 0 <= self.identity_rate <= 1:
+            raise ConfigError(f"identity_rate is {self.identity_rate}", "VerifiedConfig.identity_rate",
+                              "use a share between 0 and 1")
         if not self.distance_scale >= 0:
             raise ConfigError(f"distance_scale is {self.distance_scale}", "VerifiedConfig.distance_scale",
                               "use 0 or more: a score falls with the distance")
@@ -49,12 +58,13 @@ class VerifiedConfig(LongTermConfig):
 class VerifiedSettings(LongTermSettings):
     """The numbers that ride along, float32 `[]` each."""
 
+    identity_rate: Any
     distance_scale: Any
 
 
 @struct.dataclass
 class VerifiedState(LongTermState):
-    """The long-term state, and `identity`, the embedding of the given target."""
+    """The long-term state, and `identity` `[2, C]`, embeddings of length 1: of the target as given, and as lately."""
 
     identity: Any
 
@@ -69,7 +79,7 @@ class VerifiedTracker(LongTermTracker):
     both together says so.
 
     Attributes:
-      net: as of `LongTermTracker`, with `features` too.
+      net: as of `LongTermTracker`, with a backbone of the package's.
       config: settings.
     """
 
@@ -80,19 +90,30 @@ class VerifiedTracker(LongTermTracker):
         """State after the first frame; `box` `[4]` is `xywh`, frame pixels."""
         long = super().init(params, frame, box)
         fields = {field.name: getattr(long, field.name) for field in dataclasses.fields(long)}
-        return VerifiedState(**fields, identity=self.embed(params, long, as_frame(frame)))
+        given = self.embed(params, long, as_frame(frame))
+        return VerifiedState(**fields, identity=jnp.stack([given, given]))
 
     def judged(self, params: Params, state: VerifiedState, proposal: siamrpn.Proposal,
-               frame: Frame) -> siamrpn.Proposal:
-        """The proposal with the probability that it is the target."""
+               frame: Frame) -> tuple[VerifiedState, siamrpn.Proposal]:
+        """The proposal with the probability that it is the target, and the state that knows its latest look."""
+        settings = state.settings
         there = state.replace(centre=state.centre + proposal.offset, size=proposal.size)
-        distance = jnp.mean(distances.cosine(self.embed(params, there, frame), state.identity))
-        odds = postprocess.log_odds(proposal.score) - state.settings.distance_scale * distance
-        return proposal.replace(score=jax.nn.sigmoid(odds))
+        embedding = self.embed(params, there, frame)
+        distance = distance_of(embedding, state.identity)
+        score = jax.nn.sigmoid(postprocess.log_odds(proposal.score) - settings.distance_scale * distance)
+        taken = score >= jnp.where(state.lost, settings.confidence_high, settings.confidence_low)
+        rate = jnp.where(taken, settings.identity_rate, 0)
+        given, lately = state.identity
+        lately = distances.normalised((1 - rate) * lately + rate * embedding)
+        return state.replace(identity=jnp.stack([given, lately])), proposal.replace(score=score)
 
     def embed(self, params: Params, state: siamrpn.State, frame: Frame) -> Array:
-        """What the trunk makes of the exemplar square round the state's place, `[h, w, C]` float32."""
+        """Embedding `[C]` of what is in the exemplar square round the state's place."""
         side = crops.context_side(state.size[0], state.size[1], self.config.context)
         crop = siamrpn.cut(self.config, state, frame, side, self.config.exemplar_size)
-        features: Any = self.net.apply(params, crop[None], method="features")
-        return features[0].astype(jnp.float32)
+        return embed_object(self.net, params, crop[None], self.config.stage)[0]
+
+
+def distance_of(embedding: Array, identity: Array) -> Array:
+    """Mean distance `[]`, 0 to 2, of an embedding `[C]` from the two of the target `[2, C]`."""
+    return distances.euclidean(embedding[None], identity).mean()

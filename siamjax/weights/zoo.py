@@ -30,6 +30,7 @@ from siamjax.trackers.longterm import LongTermConfig, LongTermTracker
 from siamjax.trackers.siamfc import SiamFCTracker
 from siamjax.trackers.siammask import SiamMaskConfig
 from siamjax.trackers.siamrpn import SiamRPNConfig, SiamRPNTracker
+from siamjax.trackers.verified import VerifiedConfig
 from siamjax.weights import files, names, spec
 from siamjax.weights.prepare import prepare as prepare_net
 
@@ -45,12 +46,14 @@ class Entry:
       summary: one line for people.
       names: table of the published checkpoint's names, None where there is no published one.
       weights: file in the package's assets, None where weights come from `siamjax convert` or training.
+      settings_of_file: the tracker is the weight file's own; False where it uses that of another entry.
     """
 
     tracker: Any
     summary: str
     names: names.Names | None = None
     weights: str | None = None
+    settings_of_file: bool = True
 
 
 # PySOT's settings (SPEC 8.1): penalty, window, learning rate of the size.
@@ -68,6 +71,12 @@ _MASK_R50 = SiamMaskConfig(penalty_k=0.10, window_influence=0.41, lr=0.32, crop_
 _COARSE = DepthwiseBranch(hidden=256, features=63 * 63)
 _BASE = SiamMask(ResNet(used_layers=(3,)), Adjust((256,), margin=4), DepthwiseRPN(), _COARSE)
 _SHARP = SiamMask(ResNet(used_layers=(0, 1, 2, 3)), Adjust((256,), margin=4), DepthwiseRPN(), _COARSE, Refine())
+
+# Those of siamrpn_small, and a score fitted by scripts/calibrate.py.
+_SMALL_LONG = VerifiedConfig(
+    search_size=287, penalty_k=0.1, window_influence=0.25, lr=0.25, temperature=2.159, self_correction=True,
+    half_pixel=True, channel_order="rgb", confidence_low=0.5, confidence_high=0.8,
+    score_scale=0.3495, score_offset=7.66, distance_scale=13.598)
 
 ZOO: dict[str, Entry] = {
     "siamfc_alexnet": Entry(SiamFCTracker(SiamFC(AlexNet())), "SiamFC, three scales, as siamfc-pytorch",
@@ -108,6 +117,10 @@ ZOO: dict[str, Entry] = {
                        SiamRPNConfig(search_size=287, half_pixel=True, channel_order="rgb", self_correction=True)),
         "SiamRPN on the trunk of siamfc, whose response its class hears; trained by this project",
         weights="siamrpn_small.safetensors"),
+    "siamrpn_small_lt": Entry(
+        _SMALL_LONG.build(SiamRPN(AlexNet(), SimilarityRPN(PixelwiseRPN()))),
+        "siamrpn_small, long-term: what it finds must also resemble the given target",
+        weights="siamrpn_small.safetensors", settings_of_file=False),
     "siammask_small": Entry(
         SiamMaskConfig(search_size=287, crop_rule="pysot", half_pixel=True, channel_order="rgb", mask_border=0.0).build(
             GuidedMask(AlexNet(used_stages=(1, 2, 5)), SimilarityRPN(PixelwiseRPN()), Segment())),
@@ -132,6 +145,9 @@ def load(source: str | Path, *, prepare: bool = True, tracker: Any = None) -> Lo
     """
     path, name = locate(source)
     variables, metadata = files.load(path)
+    entry = ZOO.get(str(source))
+    if tracker is None and entry is not None and not entry.settings_of_file:
+        tracker = entry.tracker
     tracker = spec.loads(metadata["config"], where=str(path)) if tracker is None else tracker
     if not (hasattr(tracker, "net") and hasattr(tracker, "init")):
         raise WeightsError(f"settings are of a {type(tracker).__name__}, not of a tracker", str(path),

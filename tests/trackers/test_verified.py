@@ -12,18 +12,32 @@ from flax import linen as nn
 
 from siamjax.errors import ConfigError
 from siamjax.trackers.longterm import LongTermConfig, LongTermTracker
+from siamjax.trackers.siamrpn import SiamRPNConfig
 from siamjax.trackers.verified import VerifiedConfig, VerifiedTracker
 from siamjax.types import Frame
+from siamjax.weights import files, spec, zoo
 
 BOX = np.float32([60, 40, 30, 30])
 CONFIG = VerifiedConfig(confidence_low=0.5, confidence_high=0.8, distance_scale=20.0, lost_search_size=319, lr=0.0)
 
 
+class Colours(nn.Module):
+    """Features that are the colours of the crop."""
+
+    @nn.compact
+    def __call__(self, image):
+        self.sow("intermediates", "stage3", image - 100.0)
+        return image
+
+
 class Scripted(nn.Module):
-    """Proposes the middle of the search with the score of its parameters; its features are colours."""
+    """Proposes the middle of the search with the score of its parameters."""
+
+    def setup(self):
+        self.backbone = Colours()
 
     def features(self, image):
-        return image.reshape(len(image), 1, 127, 1, 127, 3).mean((2, 4)) - 100.0
+        return self.backbone(image)
 
     def embed_exemplar(self, image):
         return image.mean(axis=(1, 2), keepdims=True)
@@ -91,10 +105,21 @@ def test_the_score_is_the_calibrated_one():
     np.testing.assert_allclose(same.score, 1 / (1 + np.exp(1 - 0.5 * np.log(9))), atol=1e-3)
 
 
-def test_the_given_target_stays_the_one_that_is_compared_with():
-    _, outputs = follow(CONFIG, [RED, *[scene((200 - 6 * t, 100, 100 + 6 * t)) for t in range(17)]], [0.9] * 17)
-    assert not outputs[1].lost
-    assert outputs[-1].lost  # a slow change is a change
+def test_slow_changes_are_learned_and_the_given_target_is_not_forgotten():
+    fading = [RED, *[scene((200 - 6 * t, 100, 100 + 6 * t)) for t in range(17)], BLUE, BLUE]
+    scores = [0.9] * (len(fading) - 1)
+    lenient = dataclasses.replace(CONFIG, distance_scale=5.0)
+    _, still = follow(dataclasses.replace(lenient, identity_rate=0.0), fading, scores)
+    state, learned = follow(dataclasses.replace(lenient, identity_rate=0.5), fading, scores)
+    lost = [sum(bool(output.lost) for output in outputs) for outputs in (still, learned)]
+    assert 0 < lost[1] < lost[0]  # later, but a slow change is a change
+    assert state.identity[0] @ state.identity[1] < 0.95
+    np.testing.assert_allclose(jnp.linalg.norm(state.identity, axis=1), 1, rtol=1e-5)
+
+
+def test_what_is_not_the_target_teaches_nothing():
+    state, _ = follow(CONFIG, [RED, BLUE, BLUE], [0.9, 0.9])
+    np.testing.assert_allclose(state.identity[1], state.identity[0], atol=1e-6)
 
 
 def test_a_bad_frame_changes_nothing_and_nothing_compiles_twice():
@@ -122,10 +147,21 @@ def test_the_weight_on_the_distance_is_data():
     assert outputs.lost.tolist() == [False, True]
 
 
-def test_a_score_that_rises_with_the_distance_is_refused():
-    with pytest.raises(ConfigError, match="distance_scale"):
-        VerifiedConfig(distance_scale=-1.0)
+@pytest.mark.parametrize("change", [{"distance_scale": -1.0}, {"identity_rate": 1.5}])
+def test_settings_out_of_range_are_refused(change):
+    with pytest.raises(ConfigError, match=next(iter(change))):
+        VerifiedConfig(**change)
 
 
 def test_it_is_a_long_term_tracker():
     assert isinstance(VerifiedConfig().build(Scripted()), LongTermTracker)
+
+
+def test_the_zoos_settings_are_those_of_the_file_it_takes_its_weights_from():
+    metadata = files.load(zoo.locate("siamrpn_small")[0])[1]
+    short, long = spec.loads(metadata["config"], where="siamrpn_small"), zoo.ZOO["siamrpn_small_lt"].tracker
+    assert long.net == short.net
+    assert zoo.locate("siamrpn_small_lt") == (zoo.locate("siamrpn_small")[0], "siamrpn_small_lt")
+    for field in dataclasses.fields(SiamRPNConfig):
+        if field.name not in ("score_scale", "score_offset", "lost_threshold"):  # fitted for each
+            assert getattr(long.config, field.name) == getattr(short.config, field.name)

@@ -1,0 +1,192 @@
+"""Makes a score of `siamrpn_small` and `siamrpn_small_lt` the probability that the box holds the target.
+
+    python scripts/calibrate.py gather --data DIR --output evidence.npz
+    python scripts/calibrate.py fit evidence.npz
+    python scripts/calibrate.py show --data OTHER --output calibration
+
+`gather` follows the targets of the validation split of DIR: through their own videos, and on into others, where
+nothing is the target; in the crop of a tracked target and in that of a lost one. It writes down of each proposal its
+score, its embedding's distance from the target, and whether its box overlaps the true one by half. `fit` prints the
+settings that make a probability of these (Platt 1999), right and wrong proposals weighing the same, and what they are
+worth on videos left out of the fit. `show` compares scores with what came true on other videos, before and after, and
+writes the reliability diagrams: nothing is fitted there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import tyro
+
+from siamjax import outputs
+from siamjax.cpu import tune_cpu
+from siamjax.data.readers import open_data, open_split
+from siamjax.data.sequences import Sequence
+from siamjax.evaluation import calibration, verification
+from siamjax.evaluation.calibration_plot import save_diagrams
+from siamjax.ops import boxes, metrics
+from siamjax.ops import frames as frame_ops
+from siamjax.trackers import siamrpn
+from siamjax.trackers.base import LoadedTracker
+from siamjax.trackers.longterm import long_term
+from siamjax.trackers.loop import track_frames
+from siamjax.trackers.verified import distance_of
+from siamjax.weights import zoo
+
+OTHERS = (1, 4, 8)  # places further down the list of videos, of those that a target is sought in
+FOREIGN = 6  # frames of such a video
+EVERY = 3  # of a video's frames, those in which the target is sought as if it were lost
+
+
+def gather(data: Path, output: Path) -> None:
+    """Writes what is known of each proposal on the validation split.
+
+    Args:
+      data: folder with validation.txt.
+      output: file to write.
+    """
+    tune_cpu()
+    outputs.check_folder(output.parent)
+    loaded = zoo.load("siamrpn_small_lt")
+    tracker = loaded.tracker
+    videos = [track for track in open_split(data)[1] if isinstance(track, Sequence) and len(track.frames) > 1]
+    shape = tuple(np.max([frame_ops.bucket(*video.size) for video in videos], axis=0).tolist())
+    start = jax.jit(functools.partial(tracker.init, loaded.params))
+    look = jax.jit(functools.partial(proposed, tracker, loaded.params), static_argnames="lost")
+    rows = []
+    for number, video in enumerate(videos):
+        known = first = start(frame_ops.pad(video.read(0), shape), np.float32(video.boxes[0]))
+        others = [videos[(number + step) % len(videos)] for step in OTHERS]
+        for seen in [video, *(other for other in others if other.group != video.group)]:
+            frames = range(1, len(seen.frames)) if seen is video else range(FOREIGN)
+            state = first if seen is video else known  # of the target as it looked lately
+            for index in frames:
+                truth = seen.boxes[index] if seen is video else np.full(4, np.nan)
+                frame = frame_ops.pad(seen.read(index), shape)
+                state, *found = look(state, frame, lost=False)
+                rows.append((number, seen is video, False, *judged(found, truth)))
+                if index % EVERY == 0:
+                    _, *found = look(first if seen is video else known, frame, lost=True)
+                    rows.append((number, seen is video, True, *judged(found, truth)))
+            known = state if seen is video else known
+        print(f"{video.name}: {len(rows)} proposals", flush=True)
+    names = ("video", "own", "lost", "score", "distance", "overlap")
+    with outputs.whole_file(output, "wb") as file:
+        np.savez(file, **{name: np.array(column) for name, column in zip(names, zip(*rows))})
+
+
+def proposed(tracker: Any, params: Any, state: Any, frame: Any, *, lost: bool):
+    """The state moved onto the best proposal; its raw score, its distance and its box.
+
+    What the target looks like is learned from proposals that the present settings take for it.
+    """
+    config, settings = tracker.config, state.settings
+    plain = dataclasses.replace(config, score_scale=None, score_offset=None)
+    size, influence = ((config.lost_search_size, settings.lost_window_influence) if lost else
+                       (config.search_size, settings.window_influence))
+    proposal = siamrpn.search(plain, tracker.net, params, state, frame, size, influence)
+    there = state.replace(centre=state.centre + proposal.offset, size=proposal.size)
+    distance = distance_of(tracker.embed(params, there, frame), state.identity)
+    calibrated = proposal.replace(score=siamrpn.calibrated(config, settings, proposal.score))
+    learned, _ = tracker.judged(params, state, calibrated, frame)
+    moved = siamrpn.clip(siamrpn.follow(learned, proposal), frame)
+    return moved, proposal.score, distance, boxes.join(moved.centre, moved.size, half_pixel=config.half_pixel)
+
+
+def judged(found: Any, truth: np.ndarray) -> tuple[float, float, float]:
+    """Score, distance and overlap with the true box, 0 where there is none."""
+    score, distance, box = jax.device_get(found)
+    return float(score), float(distance), float(np.nan_to_num(metrics.iou(box[None], truth[None])[0]))
+
+
+def fit(evidence: tyro.conf.Positional[Path], /) -> None:
+    """Prints settings, and how good they are on videos left out.
+
+    Args:
+      evidence: file that `gather` wrote.
+    """
+    known = dict(np.load(evidence))
+    odds, right = calibration.log_odds(known["score"]), known["overlap"] >= calibration.OVERLAP
+    tracked = ~known["lost"]
+    print(f"{len(right)} proposals, {right.mean():.2f} right; {tracked.sum()} in the crop of a tracked target")
+    print("| what | score alone: settings | Brier, error, ROC area left out |\n|---|---|---|")
+    for name, chosen, features in (
+            ("siamrpn_small", tracked, odds[:, None]),
+            ("siamrpn_small_lt without the distance", right | True, odds[:, None]),
+            ("siamrpn_small_lt", right | True, np.stack([odds, known["distance"]], 1))):
+        x, y, video = features[chosen], right[chosen], known["video"][chosen]
+        law = balanced(x, y)
+        held_out = np.concatenate([balanced(x[video != one], y[video != one])(x[video == one])
+                                   for one in np.unique(video)])
+        truth = np.concatenate([y[video == one] for one in np.unique(video)])
+        settings = f"score_scale={law.slope[0]:.4f} score_offset={law.offset:.4f}"
+        if len(law.slope) > 1:
+            settings += f" distance_scale={-law.slope[1]:.4f}"
+        print(f"| {name} | {settings} | {figures(held_out, truth)} |", flush=True)
+
+
+def balanced(features: np.ndarray, right: np.ndarray) -> calibration.Logistic:
+    """A fit to which right and wrong proposals weigh the same."""
+    count = len(right) / 2
+    return calibration.fit(features, right, np.where(right, count / right.sum(), count / (~right).sum()))
+
+
+def figures(score: np.ndarray, right: np.ndarray) -> str:
+    """Brier score, both calibration errors (bins of one width, of one mass), ROC area."""
+    width, mass = (calibration.reliability(score, right, equal=equal).error for equal in ("width", "mass"))
+    area = verification.roc(-score, right).area
+    return f"{calibration.brier(score, right):.4f}, {width:.4f} ({mass:.4f}), {area:.4f}"
+
+
+def show(data: Path, output: Path) -> None:
+    """Prints and draws claims against what came true, of the trackers before and after.
+
+    Args:
+      data: folder of sequences; not those that anything was fitted on.
+      output: folder for the diagrams.
+    """
+    tune_cpu()
+    sequences = [track for track in open_data(data) if len(track.boxes) > 1]
+    short, long = zoo.load("siamrpn_small"), zoo.load("siamrpn_small_lt")
+    plain = raw(short)
+    trackers = {"short-term": {"before": plain, "after": short},
+                "long-term": {"before": long_term(plain), "after": long}}
+    print("| tracker | scores | frames | right | Brier | error, bins of one width | of one mass | ROC area |\n"
+          "|---|---|---|---|---|---|---|---|", flush=True)
+    for kind, versions in trackers.items():
+        diagrams = {}
+        for name, loaded in versions.items():
+            score, right = claims(loaded, sequences)
+            diagrams[name] = calibration.reliability(score, right)
+            mass = calibration.reliability(score, right, equal="mass").error
+            print(f"| {kind} | {name} | {len(right)} | {right.mean():.3f} | {calibration.brier(score, right):.4f} | "
+                  f"{diagrams[name].error:.4f} | {mass:.4f} | {verification.roc(-score, right).area:.4f} |", flush=True)
+        save_diagrams(output / f"{kind}.png", diagrams, title=f"{kind}, {data.resolve().name}")
+    print(f"wrote {output}")
+
+
+def raw(loaded: LoadedTracker) -> LoadedTracker:
+    """The tracker with the score of its net."""
+    config = dataclasses.replace(loaded.tracker.config, score_scale=None, score_offset=None)
+    return dataclasses.replace(loaded, tracker=dataclasses.replace(loaded.tracker, config=config))
+
+
+def claims(loaded: LoadedTracker, sequences: list[Sequence]) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of all frames after the first, and whether the box was right."""
+    scores, right = [], []
+    for video in sequences:
+        result = track_frames(loaded.tracker, loaded.params, map(video.read, range(len(video.frames))),
+                              video.boxes[0])[0]
+        overlap = np.nan_to_num(metrics.iou(result.boxes, video.boxes))
+        scores.append(result.scores[1:])
+        right.append(overlap[1:] >= calibration.OVERLAP)
+    return np.concatenate(scores), np.concatenate(right)
+
+
+if __name__ == "__main__":
+    tyro.extras.subcommand_cli_from_dict({"gather": gather, "fit": fit, "show": show})
