@@ -6,7 +6,7 @@ from pathlib import Path
 
 import tyro
 
-from siamjax.weights import files, zoo
+from siamjax.weights import files, spec, zoo
 
 
 def models(name: tyro.conf.Positional[str | None] = None, /) -> None:
@@ -30,6 +30,8 @@ def models(name: tyro.conf.Positional[str | None] = None, /) -> None:
         return
     path = zoo.locate(name)[0]
     _, metadata = files.load(path)
+    if entry is not None and not entry.settings_of_file:
+        metadata["config"] = spec.dumps(entry.tracker)
     print(metadata["card"])
     print()
     print(files.pretty(metadata))

@@ -182,3 +182,29 @@ def test_corrections_are_applied_to_every_proposal():
     moved = siamrpn.choose(config, state.replace(correction=jnp.float32([0.1, -0.2, 1.5, 0.5])), *args)
     np.testing.assert_allclose(moved.offset, plain.offset + plain.size * np.float32([0.1, -0.2]), rtol=1e-5)
     np.testing.assert_allclose(moved.size, plain.size * np.float32([1.5, 0.5]), rtol=1e-5)
+
+
+def test_a_calibrated_score_moves_no_box():
+    plain = SiamRPNConfig()
+    fitted = dataclasses.replace(plain, score_scale=0.5, score_offset=-1.0)
+    random = np.random.default_rng(8)
+    count = plain.anchors.per_cell * 17 * 17
+    cls = jnp.float32(random.normal(size=(count, 2)))
+    loc = jnp.float32(random.normal(size=(count, 4)) * 0.1)
+
+    def chosen(config):
+        state = state_of(config, (80, 60), (30, 40))
+        return siamrpn.choose(config, state, jnp.float32(1), state.settings.window_influence, cls, loc)
+
+    raw, calibrated = chosen(plain), chosen(fitted)
+    for field in ("offset", "size", "rate", "index"):
+        np.testing.assert_array_equal(getattr(raw, field), getattr(calibrated, field))
+    logit = np.log(raw.score / (1 - raw.score))
+    np.testing.assert_allclose(calibrated.score, 1 / (1 + np.exp(1 - 0.5 * logit)), rtol=1e-5)
+    sure = siamrpn.calibrated(fitted, fitted.settings(), jnp.float32([0.0, 1.0]))
+    assert np.isfinite(sure).all()
+
+
+def test_half_a_calibration_is_refused():
+    with pytest.raises(ConfigError, match="together"):
+        SiamRPNConfig(score_scale=1.0)
