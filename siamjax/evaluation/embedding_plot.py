@@ -53,7 +53,7 @@ def draw(sides: tuple[np.ndarray, np.ndarray], objects: np.ndarray, names: Listi
         for place, one in enumerate(coloured):
             own = (side == number) & (shown == one)
             axes.scatter(*places[own].T, s=20, color=colormaps["tab20"](place), marker=marker, linewidths=0,
-                         label=_plain(names[one]) if number == 0 else None)
+                         label=_plain(names[int(one)]) if number == 0 else None)
     if len(coloured) < len(numbers):
         axes.scatter([], [], s=9, c="#c4c8cd", label=f"{len(numbers) - len(coloured)} more")
     axes.set_xlabel(f"first principal axis, {shares[0]:.0%} of the variance")

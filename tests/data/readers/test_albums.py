@@ -4,6 +4,7 @@ from PIL import Image
 
 from siamjax.data.pipeline import DataConfig, batches
 from siamjax.data.readers import open_objects, open_split, read_albums
+from siamjax.data.readers.albums import is_albums
 from siamjax.errors import DataError, SourceError
 
 
@@ -65,3 +66,10 @@ def test_faults_are_named(albums, tmp_path_factory):
     (albums / "cup" / "3.jpg").write_bytes(b"no image")
     with pytest.raises(SourceError, match=r"cup/3\.jpg"):
         open_objects(albums)
+
+
+@pytest.mark.parametrize("other", ["videos", "annotations.json"])
+def test_data_that_another_reader_knows_is_left_to_it(albums, other):
+    assert is_albums(albums)
+    (albums / other).mkdir() if other == "videos" else (albums / other).write_text("{}")
+    assert not is_albums(albums)
