@@ -12,7 +12,7 @@ import tyro
 from tqdm import tqdm
 
 from siamjax.data.photos import find_images
-from siamjax.errors import ConfigError, OutputError
+from siamjax.errors import ConfigError, OutputError, SourceError
 from siamjax.evaluation import embeddings
 from siamjax.outputs import check_folder
 from siamjax.weights import embedders
@@ -28,8 +28,8 @@ def embed(
 ) -> None:
     """Makes an embedding of every image: numbers that are alike where the object is the same.
 
-    An image is taken for its object from rim to rim; cut photos to their objects first. `siamjax match` finds the
-    nearest of the result.
+    An image is taken for its object from rim to rim, and its rim, repeated outwards, for the margin: cut photos to
+    their objects first. `siamjax match` finds the nearest of the result.
 
     Args:
       source: folder of images (and of folders of them), glob pattern in quotes, or one image.
@@ -50,7 +50,7 @@ def embed(
               file=sys.stderr) as bar:
         vectors, kept = embeddings.embed_files(
             loaded, files, side, seen=bar.update,
-            unreadable=(lambda error: left_out.append(f"{error.where}: {error.what}")) if skip_unreadable else None)
+            unreadable=(lambda error: left_out.append(f"{error.where}: {error.what}")) if skip_unreadable else _refuse)
     for said in left_out:
         warnings.warn(f"left out {said}", stacklevel=1)
     embeddings.write(output, embeddings.Embeddings(
@@ -59,3 +59,8 @@ def embed(
     print(f"{len(kept)} images, {vectors.shape[1]} numbers each"
           + (f"; {len(left_out)} of {len(files)} could not be read and were left out" if left_out else ""))
     print(f"wrote {output}")
+
+
+def _refuse(error: SourceError) -> None:
+    do = "replace or remove it, or leave such images out with --skip-unreadable"
+    raise SourceError(error.what, error.where, do) from error

@@ -38,7 +38,8 @@ def match(
       a: image; or, for a net of words, what its side takes.
       b: image or words; or an .npz of `siamjax embed`, among which the nearest to A are found.
       model: embedding net: a weight file, the folder of a training; or a tracker, whose pooled trunk is one.
-      box_a: x,y,w,h of the object in A, pixels; without it the whole image is the object.
+      box_a: x,y,w,h of the object in A, pixels; without it the whole image is the object, and its rim, repeated
+        outwards, the margin.
       box_b: likewise in B.
       nearest: how many to print, of an npz.
     """

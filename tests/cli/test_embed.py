@@ -116,7 +116,9 @@ def test_an_unreadable_image_is_named_or_left_out(photos, whole, tmp_path, capsy
     (photos / "cup/1.png").write_bytes(b"no image")
     output = tmp_path / "p.npz"
     arguments = ["embed", str(photos), "--output", str(output), "--model", whole]
-    assert "cup/1.png" in refused(capsys, arguments, writes=[output])
+    said = refused(capsys, arguments, writes=[output])
+    assert "cup/1.png" in said
+    assert said.endswith("--skip-unreadable")
     assert run([*arguments, "--skip-unreadable"]) == 0
     shown = capsys.readouterr()
     assert "15 images, 4 numbers each; 1 of 16 could not be read and were left out" in shown.out

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from siamjax.data.pipeline import make_sample
+from siamjax.data.readers import open_objects
 from siamjax.data.synthetic import SyntheticConfig, make_tracks
 from siamjax.errors import DataError
 from siamjax.evaluation import embedding_plot, verification_page, verification_reports, verification_scoring
@@ -21,6 +22,7 @@ from siamjax.nets.alexnet import AlexNet, Stage
 from siamjax.nets.contrastive import EmbeddingHead, PseudoSiamese, Tower
 from siamjax.nets.embedder import EmbedderConfig
 from siamjax.ops.views import View
+from siamjax.weights import embedders
 from siamjax.weights.embedders import LoadedEmbedder
 
 
@@ -181,3 +183,12 @@ def test_the_histogram_holds_all_pairs(scores):
     assert edges[-1] >= scores[0].distance.max()
     assert max(similar.max(), different.max()) == 1
     assert similar.sum() == pytest.approx(different.sum())  # both of the same whole
+
+
+@pytest.mark.slow
+def test_the_default_tells_objects_of_unseen_videos_apart_at_its_threshold(shared):
+    videos = [track for track in open_objects(shared / "training")[1] if len(track.boxes) > 1]
+    [score] = verification_scoring.score(embedders.load(prepare=True), videos, pairs=1000)
+    assert score.figures["area"] > 0.95
+    errors = score.errors_at(embedders.THRESHOLD)
+    assert abs(errors["false_accept"] - errors["false_refuse"]) < 0.04
