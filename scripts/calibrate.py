@@ -17,7 +17,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -34,7 +34,6 @@ from siamjax.ops import frames as frame_ops
 from siamjax.trackers import siamrpn
 from siamjax.trackers.base import LoadedTracker
 from siamjax.trackers.longterm import long_term
-from siamjax.trackers.loop import track_frames
 from siamjax.trackers.verified import distance_of
 from siamjax.weights import zoo
 
@@ -143,12 +142,14 @@ def figures(score: np.ndarray, right: np.ndarray) -> str:
     return f"{calibration.brier(score, right):.4f}, {width:.4f} ({mass:.4f}), {area:.4f}"
 
 
-def show(data: Path, output: Path) -> None:
+def show(data: Path, output: Path, kinds: tuple[Literal["short-term", "long-term"], ...] = ("short-term", "long-term")
+         ) -> None:
     """Prints and draws claims against what came true, of the trackers before and after.
 
     Args:
       data: folder of sequences; not those that anything was fitted on.
       output: folder for the diagrams.
+      kinds: of trackers.
     """
     tune_cpu()
     sequences = [track for track in open_data(data) if len(track.boxes) > 1]
@@ -158,9 +159,9 @@ def show(data: Path, output: Path) -> None:
                 "long-term": {"before": long_term(plain), "after": long}}
     print("| tracker | scores | frames | right | Brier | error, bins of one width | of one mass | ROC area |\n"
           "|---|---|---|---|---|---|---|---|", flush=True)
-    for kind, versions in trackers.items():
+    for kind in kinds:
         diagrams = {}
-        for name, loaded in versions.items():
+        for name, loaded in trackers[kind].items():
             score, right = claims(loaded, sequences)
             diagrams[name] = calibration.reliability(score, right)
             mass = calibration.reliability(score, right, equal="mass").error
@@ -178,14 +179,18 @@ def raw(loaded: LoadedTracker) -> LoadedTracker:
 
 def claims(loaded: LoadedTracker, sequences: list[Sequence]) -> tuple[np.ndarray, np.ndarray]:
     """Scores of all frames after the first, and whether the box was right."""
+    start = jax.jit(functools.partial(loaded.tracker.init, loaded.params))
+    step = jax.jit(functools.partial(loaded.tracker.step, loaded.params))
+    shape = tuple(np.max([frame_ops.bucket(*video.size) for video in sequences], axis=0).tolist())
     scores, right = [], []
     for video in sequences:
-        result = track_frames(loaded.tracker, loaded.params, map(video.read, range(len(video.frames))),
-                              video.boxes[0])[0]
-        overlap = np.nan_to_num(metrics.iou(result.boxes, video.boxes))
-        scores.append(result.scores[1:])
-        right.append(overlap[1:] >= calibration.OVERLAP)
-    return np.concatenate(scores), np.concatenate(right)
+        state = start(frame_ops.pad(video.read(0), shape), np.float32(video.boxes[0]))
+        for number in range(1, len(video.frames)):
+            state, output = step(state, frame_ops.pad(video.read(number), shape))
+            overlap = metrics.iou(np.asarray(output.box)[None], video.boxes[number][None])
+            scores.append(float(output.score))
+            right.append(bool(np.nan_to_num(overlap[0]) >= calibration.OVERLAP))
+    return np.array(scores), np.array(right)
 
 
 if __name__ == "__main__":

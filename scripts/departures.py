@@ -12,6 +12,7 @@ or the box not on it), wrongly called lost, and until found again. With `--data 
 from __future__ import annotations
 
 import functools
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -46,7 +47,7 @@ class Followed(NamedTuple):
 def main(models: tyro.conf.Positional[tuple[str, ...]] = ("siamrpn_small", "siamrpn_small_lt"), /,
          seeds: tuple[int, int] = (5, 15), data: Path | None = None, sequence: str = "",
          output: Path | None = None) -> None:
-    """Prints the table.
+    """Prints the table, and to stderr a row for each clip.
 
     Args:
       models: zoo names or weight files; short-term ones are made long-term.
@@ -66,6 +67,7 @@ def main(models: tyro.conf.Positional[tuple[str, ...]] = ("siamrpn_small", "siam
         for clip, read, truth in clips(seeds, data, sequence):
             result = follow(loaded, read, truth)
             verdicts.append(judge(result.boxes, result.lost, truth))
+            print(row(f"{name}, {clip}", verdicts[-1]), file=sys.stderr, flush=True)
             if output is not None:
                 show(output / name / clip, read, truth, result)
         print(row(name, total(verdicts)), f"{time.perf_counter() - began:.0f} s", flush=True)

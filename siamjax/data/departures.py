@@ -111,7 +111,7 @@ def alike(target: Item, number: int, config: SyntheticConfig, random: np.random.
         colours = other.attributes.colour, other.attributes.ground
     else:
         colours = other.attributes.colour, looks.ground
-    spots, ground = np.float32(colours)
+    spots, ground = np.array(colours, np.float32)
     texture = coloured_noise(random, TEXTURE, TEXTURE, random.uniform(8, 24), np.stack([spots, ground, spots]),
                              octaves=3)
     if number % 3 != 0:

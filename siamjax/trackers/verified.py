@@ -26,7 +26,7 @@ class VerifiedConfig(LongTermConfig):
     Attributes:
       stage: number of the trunk's stage whose features are compared, see `nets.identity`.
       identity_rate: share of a proposal's embedding that is mixed into the second of the two embeddings that stand
-        for the target, where the proposal is taken for it, 0..1; the first stays that of the given box.
+        for the target, where the score is above `confidence_high`, 0..1; the first stays that of the given box.
       distance_scale: log odds that the score loses for each unit of distance, in the mean, between the proposal's
         embedding and those two. With `score_scale` and `score_offset` it makes the score a calibrated probability,
         which `confidence_low` and `confidence_high` are thresholds of; `evaluation.calibration` fits all three.
@@ -101,8 +101,8 @@ class VerifiedTracker(LongTermTracker):
         embedding = self.embed(params, there, frame)
         distance = distance_of(embedding, state.identity)
         score = jax.nn.sigmoid(postprocess.log_odds(proposal.score) - settings.distance_scale * distance)
-        taken = score >= jnp.where(state.lost, settings.confidence_high, settings.confidence_low)
-        rate = jnp.where(taken, settings.identity_rate, 0)
+        # Only what is surely the target: what is taken for it and is not would soon be all that is looked for.
+        rate = jnp.where(score > settings.confidence_high, settings.identity_rate, 0)
         given, lately = state.identity
         lately = distances.normalised((1 - rate) * lately + rate * embedding)
         return state.replace(identity=jnp.stack([given, lately])), proposal.replace(score=score)

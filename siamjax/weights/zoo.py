@@ -75,8 +75,8 @@ _SHARP = SiamMask(ResNet(used_layers=(0, 1, 2, 3)), Adjust((256,), margin=4), De
 # Those of siamrpn_small, and a score fitted by scripts/calibrate.py.
 _SMALL_LONG = VerifiedConfig(
     search_size=287, penalty_k=0.1, window_influence=0.25, lr=0.25, temperature=2.159, self_correction=True,
-    half_pixel=True, channel_order="rgb", confidence_low=0.5, confidence_high=0.8,
-    score_scale=0.3495, score_offset=7.66, distance_scale=13.598)
+    half_pixel=True, channel_order="rgb", confidence_low=0.5, confidence_high=0.95,
+    score_scale=0.261, score_offset=8.255, distance_scale=13.7576)
 
 ZOO: dict[str, Entry] = {
     "siamfc_alexnet": Entry(SiamFCTracker(SiamFC(AlexNet())), "SiamFC, three scales, as siamfc-pytorch",
