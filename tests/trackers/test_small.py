@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
+import jax
 import numpy as np
 import pytest
 
 import siamjax
+from siamjax.data.departures import Departures, DeparturesConfig
 from siamjax.data.textures import coloured_noise
+from siamjax.evaluation.departures import judge, total
 from siamjax.ops import metrics
 from siamjax.trackers.longterm import long_term
 
@@ -64,11 +68,16 @@ def there_and_away(frames: int = 60, away: range = range(20, 35)):
     return boxes.astype(np.float32)
 
 
-@pytest.mark.parametrize("make", [lambda loaded: loaded, long_term], ids=["short-term", "long-term"])
-def test_the_score_falls_while_the_target_is_away(scene, make):
+LOADERS = {"short-term": lambda: siamjax.load("siamrpn_small"),
+           "long-term": lambda: long_term(siamjax.load("siamrpn_small")),
+           "verified": lambda: siamjax.load("siamrpn_small_lt")}
+
+
+@pytest.mark.parametrize("kind", LOADERS)
+def test_the_score_falls_while_the_target_is_away(scene, kind):
     boxes = there_and_away()
     frames = [drawn(box, *scene) if np.isfinite(box).all() else scene[1] for box in boxes]
-    result = siamjax.track(make(siamjax.load("siamrpn_small")), frames, boxes[0])
+    result = siamjax.track(LOADERS[kind](), frames, boxes[0])
     away = np.isnan(boxes[:, 0])
     print(result.scores[1:20].mean(), result.scores[away].mean(), result.lost[away].mean())
     assert result.scores[1:20].mean() > result.scores[away].mean() + 0.3
@@ -76,10 +85,11 @@ def test_the_score_falls_while_the_target_is_away(scene, make):
     assert not result.lost[1:20].any()
 
 
-def test_the_long_term_tracker_finds_the_target_again(scene):
+@pytest.mark.parametrize("kind", ["long-term", "verified"])
+def test_the_long_term_tracker_finds_the_target_again(scene, kind):
     boxes = there_and_away()
     frames = [drawn(box, *scene) if np.isfinite(box).all() else scene[1] for box in boxes]
-    result = siamjax.track(long_term(siamjax.load("siamrpn_small")), frames, boxes[0])
+    result = siamjax.track(LOADERS[kind](), frames, boxes[0])
     assert metrics.iou(result.boxes[-15:], boxes[-15:]).mean() > 0.5
     assert not result.lost[-15:].any()
 
@@ -102,3 +112,27 @@ def test_long_term_settings_can_be_given():
     assert tracker.config.lost_search_size == 511
     assert dataclasses.asdict(tracker.config)["anchors"] == dataclasses.asdict(
         siamjax.load("siamrpn_small").tracker.config.anchors)
+
+
+def follow_alone(loaded, clip: Departures):
+    """Boxes and `lost` of one target, without lanes: of the two crops a frame then runs one."""
+    tracker = loaded.tracker
+    frames = np.stack([clip.image(number) for number in range(len(clip.boxes))])
+
+    @jax.jit
+    def run(params, frames, box):
+        return jax.lax.scan(functools.partial(tracker.step, params), tracker.init(params, frames[0], box), frames[1:])
+
+    output = jax.device_get(run(loaded.params, frames, clip.boxes[0])[1])
+    return np.concatenate([clip.boxes[:1], output.box]), np.append(False, output.lost)
+
+
+def test_a_second_look_keeps_it_from_following_what_is_like_the_target():
+    clips = [Departures(DeparturesConfig(), seed) for seed in (5, 6)]
+    verdicts = {kind: total([judge(*follow_alone(LOADERS[kind](), clip), clip.boxes) for clip in clips])
+                for kind in ("long-term", "verified")}
+    print(verdicts)
+    plain, verified = verdicts["long-term"], verdicts["verified"]
+    assert verified.false_absent < 0.7 * plain.false_absent
+    assert verified.false_tracked < 0.85 * plain.false_tracked
+    assert verified.false_lost < 0.25 * verified.seen
