@@ -108,7 +108,7 @@ def test_the_score_is_the_calibrated_one():
 def test_slow_changes_are_learned_and_the_given_target_is_not_forgotten():
     fading = [RED, *[scene((200 - 6 * t, 100, 100 + 6 * t)) for t in range(17)], BLUE, BLUE]
     scores = [0.9] * (len(fading) - 1)
-    lenient = dataclasses.replace(CONFIG, distance_scale=5.0)
+    lenient = dataclasses.replace(CONFIG, distance_scale=5.0, confidence_high=0.5)
     _, still = follow(dataclasses.replace(lenient, identity_rate=0.0), fading, scores)
     state, learned = follow(dataclasses.replace(lenient, identity_rate=0.5), fading, scores)
     lost = [sum(bool(output.lost) for output in outputs) for outputs in (still, learned)]
