@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -53,8 +53,19 @@ def advance(tracker: Tracker, params: Params, states: Any, frames: Frame, *,
     Returns:
       the states after the chunk, and outputs stacked `[K, N, ...]`.
     """
-    over_lanes = jax.vmap(functools.partial(tracker.step, params), in_axes=(0, None if shared else 0))
-    return lax.scan(over_lanes, states, frames)
+    step = functools.partial(tracker.step, params)
+    if len(jax.tree.leaves(states)[0]) == 1:
+        return lax.scan(_alone(step, shared), states, frames)
+    return lax.scan(jax.vmap(step, in_axes=(0, None if shared else 0)), states, frames)
+
+
+def _alone(step: Callable[..., Any], shared: bool) -> Callable[..., Any]:
+    """`step` of a single lane. As one of `vmap` it would run both branches: of a long-term tracker, both crops."""
+    def stepped(states, frame):
+        lane = jax.tree.map(lambda leaf: leaf[0], (states, () if shared else frame))
+        return jax.tree.map(lambda leaf: leaf[None], step(lane[0], frame if shared else lane[1]))
+
+    return stepped
 
 
 def padded_count(count: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ import pytest
 from flax import linen as nn
 
 from siamjax.errors import ConfigError
+from siamjax.trackers import loop
 from siamjax.trackers.longterm import LongTermConfig, LongTermTracker
 from siamjax.types import Frame
 from siamjax.weights import zoo
@@ -109,3 +111,24 @@ def test_the_thresholds_are_data():
 def test_settings_that_contradict_each_other_are_refused(change):
     with pytest.raises(ConfigError, match="LongTermConfig"):
         LongTermConfig(**change)
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["targets", "videos"])
+def test_a_target_by_itself_is_looked_for_in_one_crop_a_frame(shared):
+    tracker = LongTermTracker(Scripted(), LongTermConfig(lost_search_size=511))
+
+    def program(lanes):
+        frame = Frame(jnp.zeros((120, 160, 3), jnp.uint8), jnp.array([120, 160]), jnp.array(True))
+        state = tracker.init(says(0.9), frame, jnp.float32([50, 40, 30, 20]))
+        states = jax.tree.map(lambda leaf: jnp.stack([leaf] * lanes), state)
+        frames = jax.tree.map(lambda leaf: jnp.stack([leaf] * 2), frame)
+        if not shared:
+            frames = jax.tree.map(lambda leaf: jnp.stack([leaf] * lanes, axis=1), frames)
+        run = functools.partial(loop.advance, tracker, says(0.9), shared=shared)
+        return jax.tree.map(jnp.shape, run(states, frames)), " cond[" in str(jax.make_jaxpr(run)(states, frames))
+
+    (_, one), alone = program(1)
+    (_, two), among = program(2)
+    assert alone
+    assert not among  # what `vmap` makes of the choice; where that changes, `_alone` may go
+    assert (one.box, two.box) == ((2, 1, 4), (2, 2, 4))
