@@ -1,70 +1,63 @@
 """A target that leaves and returns five times amid objects like it: what long-term trackers make of it.
 
-    python scripts/departures.py --seeds 5 15
+    python scripts/departures.py --seeds 5 15 [--photos DIR]
     python scripts/departures.py --seeds 5 6 --output runs/departures
 
-Renders `data.departures` clips, follows the target with each model (`siamrpn_small` stands for its long-term form
-without a verdict of its own on what it found) and prints a row each: frames wrongly called tracked (the target away,
-or the box not on it), wrongly called lost, and until found again. With `--data DIR` it follows the one sequence
-`--sequence` of that folder instead. `--output` writes contact sheets.
+Renders `data.departures` clips, follows the target by `siamrpn_small_lt`, without and with its look at what it found,
+and prints a row each: frames wrongly called tracked (the target away, or the box not on it), wrongly called lost, and
+until found again. Without it the score is fitted to the proposals alone, on the same evidence (`calibrate.py fit`);
+thresholds are the same. `--photos DIR` puts photographs of the validation split of DIR on the objects and behind them,
+the first distractor's of the target's own kind. With `--data DIR` it follows the one sequence `--sequence` of that
+folder instead. `--output` writes contact sheets.
 """
 
 from __future__ import annotations
 
-import functools
+import dataclasses
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 import tyro
 from PIL import Image
 
 from siamjax.cpu import tune_cpu
-from siamjax.data.departures import Departures, DeparturesConfig
-from siamjax.data.readers import open_data
+from siamjax.data.departures import Departures, DeparturesConfig, Photos
+from siamjax.data.readers import open_data, open_split
+from siamjax.data.sequences import Track
 from siamjax.errors import DataError
 from siamjax.evaluation import overlay
 from siamjax.evaluation.departures import Verdicts, judge, total
-from siamjax.trackers.base import LoadedTracker, Output
-from siamjax.trackers.longterm import LongTermConfig, long_term
+from siamjax.trackers.base import LoadedTracker, Result
+from siamjax.trackers.loop import track_frames
 from siamjax.weights import zoo
 
 EVERY = 4  # frames of a contact sheet
+LEAST_SIDE = 40  # px, of an object whose photograph is shown
+PICTURES = 5  # of a clip: target, three distractors, background; each of an image of its own
+PROPOSALS_ALONE = {"score_scale": 0.7944, "score_offset": -0.5914}  # `calibrate.py fit`, without the distance
 
 
-class Followed(NamedTuple):
-    """Boxes `[T, 4]` `xywh`, scores `[T]` and `lost` `[T]` of a track."""
-
-    boxes: np.ndarray
-    scores: np.ndarray
-    lost: np.ndarray
-
-
-def main(models: tyro.conf.Positional[tuple[str, ...]] = ("siamrpn_small", "siamrpn_small_lt"), /,
-         seeds: tuple[int, int] = (5, 15), data: Path | None = None, sequence: str = "",
+def main(seeds: tuple[int, int] = (5, 15), photos: Path | None = None, data: Path | None = None, sequence: str = "",
          output: Path | None = None) -> None:
     """Prints the table, and to stderr a row for each clip.
 
     Args:
-      models: zoo names or weight files; short-term ones are made long-term.
       seeds: first clip and the one after the last.
+      photos: folder with validation.txt and images with boxes.
       data: folder of sequences in place of clips.
       sequence: the end of its name.
       output: folder for overlays.
     """
     tune_cpu()
-    print("| model | frames | called tracked while away | or off the target | called lost while seen | "
+    print("| second look | frames | called tracked while away | or off the target | called lost while seen | "
           "frames until found again, mean (median) | never found |\n|---|---|---|---|---|---|---|", flush=True)
-    for name in models:
-        loaded = zoo.load(name)
-        if not isinstance(loaded.tracker.config, LongTermConfig):
-            loaded = long_term(loaded)
+    verified = zoo.load("siamrpn_small_lt")
+    for name, loaded in {"without": without_second_look(verified), "with": verified}.items():
         began, verdicts = time.perf_counter(), []
-        for clip, read, truth in clips(seeds, data, sequence):
+        for clip, read, truth in clips(seeds, photos, data, sequence):
             result = follow(loaded, read, truth)
             verdicts.append(judge(result.boxes, result.lost, truth))
             print(row(f"{name}, {clip}", verdicts[-1]), file=sys.stderr, flush=True)
@@ -73,11 +66,18 @@ def main(models: tyro.conf.Positional[tuple[str, ...]] = ("siamrpn_small", "siam
         print(row(name, total(verdicts)), f"{time.perf_counter() - began:.0f} s", flush=True)
 
 
-def clips(seeds: tuple[int, int], data: Path | None, sequence: str):
+def without_second_look(verified: LoadedTracker) -> LoadedTracker:
+    """The same tracker whose calibrated score hears of its proposals only."""
+    config = dataclasses.replace(verified.tracker.config, distance_scale=0.0, **PROPOSALS_ALONE)
+    return dataclasses.replace(verified, tracker=config.build(verified.tracker.net))
+
+
+def clips(seeds: tuple[int, int], photos: Path | None, data: Path | None, sequence: str):
     """Name, reader of a frame and true boxes of each clip."""
     if data is None:
+        kinds = None if photos is None else objects_by_kind(open_split(photos)[1])
         for seed in range(*seeds):
-            clip = Departures(DeparturesConfig(), seed)
+            clip = Departures(DeparturesConfig(), seed, None if kinds is None else drawn_photos(kinds, seed))
             yield str(seed), clip.image, clip.boxes
         return
     found = [track for track in open_data(data) if track.name.endswith(sequence)]
@@ -86,18 +86,37 @@ def clips(seeds: tuple[int, int], data: Path | None, sequence: str):
     yield found[0].group, found[0].read, found[0].boxes
 
 
-def follow(loaded: LoadedTracker, read: Callable[[int], np.ndarray], truth: np.ndarray) -> Followed:
-    """The track of one target, in one scan without lanes: of both crops each frame then runs one alone."""
-    frames = np.stack([read(number) for number in range(len(truth))])
-    outputs = jax.device_get(scan(loaded.tracker, loaded.params, frames, np.float32(truth[0])))
-    return Followed(np.concatenate([truth[:1], outputs.box]), np.append(1.0, outputs.score),
-                    np.append(False, outputs.lost))
+def objects_by_kind(tracks: Sequence[Track]) -> dict[str, list[Track]]:
+    """Objects of single images that are large enough to be looked at, by what they are; kinds with enough images."""
+    kinds: dict[str, list[Track]] = {}
+    for track in tracks:
+        if len(track.boxes) == 1 and track.boxes[0, 2:].min() >= LEAST_SIDE:
+            kinds.setdefault(track.category, []).append(track)
+    return {kind: found for kind, found in sorted(kinds.items()) if len({track.group for track in found}) >= PICTURES}
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def scan(tracker: Any, params: Any, frames: Any, box: Any) -> Output:
-    state = tracker.init(params, frames[0], box)
-    return jax.lax.scan(functools.partial(tracker.step, params), state, frames[1:])[1]
+def drawn_photos(kinds: dict[str, list[Track]], seed: int) -> Photos:
+    """Target and first distractor of one kind, the others of any, each of an image of its own, and a background."""
+    random = np.random.default_rng([seed, 1])
+    chosen, seen = [], set()
+    kind = str(random.choice(list(kinds)))
+    for own in (True, True, *[False] * (PICTURES - 2)):
+        left = [track for track in kinds[kind if own else str(random.choice(list(kinds)))] if track.group not in seen]
+        chosen.append(left[random.integers(len(left))])
+        seen.add(chosen[-1].group)
+    inside = [cut_out(track) for track in chosen[:-1]]
+    return Photos(inside[0], tuple(inside[1:]), chosen[-1].read(0))
+
+
+def cut_out(track: Track) -> np.ndarray:
+    """The inside of the box of an image's object."""
+    x, y, w, h = np.maximum(np.round(track.boxes[0]), 0).astype(int)
+    return track.read(0)[y:y + h, x:x + w]
+
+
+def follow(loaded: LoadedTracker, read: Callable[[int], np.ndarray], truth: np.ndarray) -> Result:
+    """The track of a target from its first true box on."""
+    return track_frames(loaded.tracker, loaded.params, map(read, range(len(truth))), truth[0])[0]
 
 
 def row(name: str, verdicts: Verdicts) -> str:
@@ -108,7 +127,7 @@ def row(name: str, verdicts: Verdicts) -> str:
             f"{verdicts.false_lost} of {verdicts.seen} | {wait} | {len(waits) - sum(verdicts.found)} of {len(waits)} |")
 
 
-def show(folder: Path, read: Callable[[int], np.ndarray], truth: np.ndarray, result: Followed) -> None:
+def show(folder: Path, read: Callable[[int], np.ndarray], truth: np.ndarray, result: Result) -> None:
     """Writes a contact sheet of every fourth frame."""
     folder.mkdir(parents=True, exist_ok=True)
     numbers = range(0, len(truth), EVERY)

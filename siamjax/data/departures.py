@@ -1,15 +1,17 @@
 """A synthetic clip in which the target leaves the frame and comes back, amid objects that look like it.
 
 Rendered as all synthetic videos are (`data.synthetic`); only the ways of the objects and their looks are other ones.
-Every frame is a pure function of (config, seed).
+Every frame is a pure function of (config, seed) and of the photographs, if any.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from siamjax.data.synthetic import TEXTURE, Item, Scene, SyntheticConfig, make_item
 from siamjax.data.textures import coloured_noise
@@ -61,15 +63,47 @@ class DeparturesConfig:
                                growth=1.15)
 
 
+class Photos(NamedTuple):
+    """What a clip shows in place of drawn patterns, uint8 RGB of any size.
+
+    Attributes:
+      target: `[h, w, 3]`, the inside of its box.
+      distractors: as many such as there are distractors.
+      background: `[H, W, 3]`, a whole photograph.
+    """
+
+    target: np.ndarray
+    distractors: tuple[np.ndarray, ...]
+    background: np.ndarray
+
+
 class Departures(Scene):
     """The clip; the target is the last object, above all others.
 
     `image(number)` gives frames, `boxes` the target's way.
+
+    Args:
+      config: what it is like.
+      seed: of everything that is drawn.
+      photos: what objects and background show; without them drawn patterns. Outlines and ways are the same.
     """
 
-    def __init__(self, config: DeparturesConfig, seed: int):
+    def __init__(self, config: DeparturesConfig, seed: int, photos: Photos | None = None):
         super().__init__(config.scene(), seed, video=0)
-        self.plan = config
+        if photos is not None and len(photos.distractors) != config.distractors:
+            raise ConfigError(f"{len(photos.distractors)} photographs of {config.distractors} distractors",
+                              "Departures", "give one for each")
+        self.plan, self.photos = config, photos
+
+    @functools.cached_property
+    def background(self) -> tuple[np.ndarray, np.ndarray]:
+        """As in `Scene`; a photograph and its mirror images, which meet without a seam."""
+        texture, drift = super().background
+        if self.photos is None:
+            return texture, drift
+        photo = scaled(self.photos.background, self.config.height, self.config.width)
+        photo = np.concatenate([photo, photo[::-1]])
+        return np.concatenate([photo, photo[:, ::-1]], axis=1), drift
 
     @functools.cached_property
     def items(self) -> list[Item]:
@@ -78,6 +112,9 @@ class Departures(Scene):
         way, exits = target_way(self.plan, target.size, random)
         crowd = [alike(target, number, self.config, random) for number in range(self.plan.distractors)]
         ways = distractor_ways(self.plan, target.size, way, exits, random)
+        if self.photos is not None:
+            target = showing(target, self.photos.target)
+            crowd = [showing(item, photo) for item, photo in zip(crowd, self.photos.distractors)]
         return [on_way(item, path) for item, path in zip([*crowd, target], [*ways, way])]
 
     @property
@@ -117,6 +154,16 @@ def alike(target: Item, number: int, config: SyntheticConfig, random: np.random.
     if number % 3 != 0:
         other = dataclasses.replace(other, radius=target.radius, aspect=target.aspect)
     return dataclasses.replace(other, texture=texture)
+
+
+def showing(item: Item, photo: np.ndarray) -> Item:
+    """`item` with a photograph `[h, w, 3]` on it."""
+    return dataclasses.replace(item, texture=scaled(photo, TEXTURE, TEXTURE))
+
+
+def scaled(photo: np.ndarray, height: int, width: int) -> np.ndarray:
+    """`[height, width, 3]` float32."""
+    return np.asarray(Image.fromarray(photo).resize((width, height), Image.Resampling.BOX), np.float32)
 
 
 def target_way(config: DeparturesConfig, size: float, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siamjax.data.departures import Departures, DeparturesConfig, bezier, eased
+from siamjax.data.departures import Departures, DeparturesConfig, Photos, bezier, eased
 from siamjax.errors import ConfigError
 from siamjax.evaluation.departures import visits
 
@@ -50,6 +50,27 @@ def test_frames_are_a_function_of_config_seed_and_number():
     np.testing.assert_array_equal(again.image(20), first.image(20))
     assert not np.array_equal(other.image(20), first.image(20))
     assert first.image(0).shape == (240, 320, 3)
+
+
+def plain(*colour: int) -> np.ndarray:
+    """A photograph `[30, 50, 3]` of one colour."""
+    return np.full((30, 50, 3), colour, np.uint8)
+
+
+def test_photographs_take_the_place_of_patterns_and_move_nothing():
+    crowd = (plain(0, 200, 0), plain(0, 0, 200), plain(200, 200, 0))
+    behind = np.arange(240, dtype=np.uint8)[:, None, None].repeat(320, 1).repeat(3, 2) // 4
+    drawn, clip = Departures(SMALL, 1), Departures(SMALL, 1, Photos(plain(200, 0, 0), crowd, behind))
+    np.testing.assert_array_equal(clip.all_boxes, drawn.all_boxes)
+    image, labels = clip.image(5), clip.layout(5).labels
+    for label, channels in ((3, [0]), (0, [1]), (1, [2]), (2, [0, 1])):
+        inside = image[labels == label].mean(0)
+        assert set(np.flatnonzero(inside > 100)) == set(channels)
+    repeated = clip.background[0]
+    for axis in (0, 1):
+        assert np.abs(repeated - np.roll(repeated, 1, axis)).max() <= 1  # no seam
+    with pytest.raises(ConfigError, match="give one for each"):
+        Departures(SMALL, 1, Photos(plain(1, 1, 1), crowd[:2], behind))
 
 
 @given(st.integers(0, 1000))

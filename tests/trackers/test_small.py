@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 
-import jax
 import numpy as np
 import pytest
 
 import siamjax
-from siamjax.data.departures import Departures, DeparturesConfig
 from siamjax.data.textures import coloured_noise
-from siamjax.evaluation.departures import judge, total
 from siamjax.ops import metrics
 from siamjax.trackers.longterm import long_term
 
@@ -112,27 +108,3 @@ def test_long_term_settings_can_be_given():
     assert tracker.config.lost_search_size == 511
     assert dataclasses.asdict(tracker.config)["anchors"] == dataclasses.asdict(
         siamjax.load("siamrpn_small").tracker.config.anchors)
-
-
-def follow_alone(loaded, clip: Departures):
-    """Boxes and `lost` of one target, without lanes: of the two crops a frame then runs one."""
-    tracker = loaded.tracker
-    frames = np.stack([clip.image(number) for number in range(len(clip.boxes))])
-
-    @jax.jit
-    def run(params, frames, box):
-        return jax.lax.scan(functools.partial(tracker.step, params), tracker.init(params, frames[0], box), frames[1:])
-
-    output = jax.device_get(run(loaded.params, frames, clip.boxes[0])[1])
-    return np.concatenate([clip.boxes[:1], output.box]), np.append(False, output.lost)
-
-
-def test_a_second_look_keeps_it_from_following_what_is_like_the_target():
-    clips = [Departures(DeparturesConfig(), seed) for seed in (5, 6)]
-    verdicts = {kind: total([judge(*follow_alone(LOADERS[kind](), clip), clip.boxes) for clip in clips])
-                for kind in ("long-term", "verified")}
-    print(verdicts)
-    plain, verified = verdicts["long-term"], verdicts["verified"]
-    assert verified.false_absent < 0.7 * plain.false_absent
-    assert verified.false_tracked < 0.85 * plain.false_tracked
-    assert verified.false_lost < 0.25 * verified.seen
