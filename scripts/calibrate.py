@@ -1,4 +1,4 @@
-"""Makes a score of `siamrpn_small` and `siamrpn_small_lt` the probability that the box holds the target.
+"""Makes the score of `siamrpn_small_lt` the probability that the box holds the target; shows what scores are worth.
 
     python scripts/calibrate.py gather --data DIR --output evidence.npz
     python scripts/calibrate.py fit evidence.npz
@@ -7,9 +7,11 @@
 `gather` follows the targets of the validation split of DIR: through their own videos, and on into others, where
 nothing is the target; in the crop of a tracked target and in that of a lost one. It writes down of each proposal its
 score, its embedding's distance from the target, and whether its box overlaps the true one by half. `fit` prints the
-settings that make a probability of these (Platt 1999), right and wrong proposals weighing the same, and what they are
-worth on videos left out of the fit. `show` compares scores with what came true on other videos, before and after, and
-writes the reliability diagrams: nothing is fitted there.
+settings that make a probability of these (Platt 1999) and what they are worth on videos left out of the fit. For
+`siamrpn_small` it takes the targets' own videos as they come: a scale near 1 and an offset near 0 say that the net's
+score is such a probability already. For `siamrpn_small_lt`, which meets absent targets, right and wrong proposals weigh
+the same. `show` compares scores with what came true on other videos, before and after, and writes the reliability
+diagrams: nothing is fitted there. (That of `siamfc` was fitted by scripts/default_weights.py, on the same split.)
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import numpy as np
@@ -111,22 +113,23 @@ def fit(evidence: tyro.conf.Positional[Path], /) -> None:
     """
     known = dict(np.load(evidence))
     odds, right = calibration.log_odds(known["score"]), known["overlap"] >= calibration.OVERLAP
-    tracked = ~known["lost"]
-    print(f"{len(right)} proposals, {right.mean():.2f} right; {tracked.sum()} in the crop of a tracked target")
-    print("| what | score alone: settings | Brier, error, ROC area left out |\n|---|---|---|")
-    for name, chosen, features in (
-            ("siamrpn_small", tracked, odds[:, None]),
-            ("siamrpn_small_lt without the distance", right | True, odds[:, None]),
-            ("siamrpn_small_lt", right | True, np.stack([odds, known["distance"]], 1))):
+    everywhere, as_tracked = right | True, known["own"] & ~known["lost"]
+    print(f"{len(right)} proposals, {right.mean():.2f} right; {as_tracked.sum()} of tracking, "
+          f"{right[as_tracked].mean():.2f} right")
+    print("| what | settings | Brier, error, ROC area left out | by the score as it is |\n|---|---|---|---|")
+    for name, chosen, features, law in (
+            ("siamrpn_small", as_tracked, odds[:, None], calibration.fit),
+            ("siamrpn_small_lt without the distance", everywhere, odds[:, None], balanced),
+            ("siamrpn_small_lt", everywhere, np.stack([odds, known["distance"]], 1), balanced)):
         x, y, video = features[chosen], right[chosen], known["video"][chosen]
-        law = balanced(x, y)
-        held_out = np.concatenate([balanced(x[video != one], y[video != one])(x[video == one])
-                                   for one in np.unique(video)])
+        found = law(x, y)
+        held_out = np.concatenate([law(x[video != one], y[video != one])(x[video == one]) for one in np.unique(video)])
         truth = np.concatenate([y[video == one] for one in np.unique(video)])
-        settings = f"score_scale={law.slope[0]:.4f} score_offset={law.offset:.4f}"
-        if len(law.slope) > 1:
-            settings += f" distance_scale={-law.slope[1]:.4f}"
-        print(f"| {name} | {settings} | {figures(held_out, truth)} |", flush=True)
+        settings = f"score_scale={found.slope[0]:.4f} score_offset={found.offset:.4f}"
+        if len(found.slope) > 1:
+            settings += f" distance_scale={-found.slope[1]:.4f}"
+        plain = figures(known["score"][chosen], y)
+        print(f"| {name} | {settings} | {figures(held_out, truth)} | {plain} |", flush=True)
 
 
 def balanced(features: np.ndarray, right: np.ndarray) -> calibration.Logistic:
@@ -142,26 +145,24 @@ def figures(score: np.ndarray, right: np.ndarray) -> str:
     return f"{calibration.brier(score, right):.4f}, {width:.4f} ({mass:.4f}), {area:.4f}"
 
 
-def show(data: Path, output: Path, kinds: tuple[Literal["short-term", "long-term"], ...] = ("short-term", "long-term")
-         ) -> None:
-    """Prints and draws claims against what came true, of the trackers before and after.
+def show(data: Path, output: Path) -> None:
+    """Prints and draws claims against what came true, of trackers with a fitted score and without.
 
     Args:
       data: folder of sequences; not those that anything was fitted on.
       output: folder for the diagrams.
-      kinds: of trackers.
     """
     tune_cpu()
     sequences = [track for track in open_data(data) if len(track.boxes) > 1]
-    short, long = zoo.load("siamrpn_small"), zoo.load("siamrpn_small_lt")
-    plain = raw(short)
-    trackers = {"short-term": {"before": plain, "after": short},
-                "long-term": {"before": long_term(plain), "after": long}}
+    siamfc, short, long = (zoo.load(name) for name in ("siamfc", "siamrpn_small", "siamrpn_small_lt"))
+    trackers = {"siamfc": {"before": raw(siamfc), "after": siamfc},
+                "siamrpn_small": {"as it is": short},
+                "siamrpn_small_lt": {"before": long_term(short), "after": long}}
     print("| tracker | scores | frames | right | Brier | error, bins of one width | of one mass | ROC area |\n"
           "|---|---|---|---|---|---|---|---|", flush=True)
-    for kind in kinds:
+    for kind, versions in trackers.items():
         diagrams = {}
-        for name, loaded in trackers[kind].items():
+        for name, loaded in versions.items():
             score, right = claims(loaded, sequences)
             diagrams[name] = calibration.reliability(score, right)
             mass = calibration.reliability(score, right, equal="mass").error
@@ -172,7 +173,7 @@ def show(data: Path, output: Path, kinds: tuple[Literal["short-term", "long-term
 
 
 def raw(loaded: LoadedTracker) -> LoadedTracker:
-    """The tracker with the score of its net."""
+    """The tracker whose score is not fitted."""
     config = dataclasses.replace(loaded.tracker.config, score_scale=None, score_offset=None)
     return dataclasses.replace(loaded, tracker=dataclasses.replace(loaded.tracker, config=config))
 
