@@ -8,8 +8,8 @@
     --what targets    a frame of `track_many`, a target, for several numbers of targets
 
 Every number is a median of single calls. Each side is a process of its own, held to the same number of
-threads; one call of each is made in turn, so that a busy machine slows all of them alike: trust the ratios of
-one run before its milliseconds. Without the baseline, or without PyTorch, only our own times are printed.
+threads; they take turns, so that a busy machine slows all of them alike: trust the ratios of one run before its
+milliseconds. Without the baseline, or without PyTorch, only our own times are printed.
 Prints one Markdown table.
 """
 
@@ -47,19 +47,22 @@ class Plan:
       ours: calls of our worker, a column each.
       compared: a column for each call of the baseline: the call of ours it is compared with, and its options.
       per_call: what each time is divided by, to be of one frame and one target.
+      burst: calls made in each turn, of which the last is timed: tracking goes frame after frame, and threads that
+        have rested for some calls of the other side are slow to start, ours more than PyTorch's.
     """
 
     models: tuple[str, ...]
     ours: tuple[str, ...]
     compared: dict[str, tuple[str, tuple[str, ...]]]
     per_call: Callable[[str], int] = lambda name: 1
+    burst: int = 1
 
 
 PLANS = {
     "step": Plan(tuple(BASELINES), ("decode", "crop", "network", "choice", "step"), {
         "PyTorch network": ("network", ("--what", "search")),
         "PyTorch step": ("step", ("--what", "step")),
-        "PyTorch bf16 step": ("step", ("--what", "step", "--bf16"))}),
+        "PyTorch bf16 step": ("step", ("--what", "step", "--bf16"))}, burst=4),
     "train": Plan(("siamfc_alexnet", "siamrpn_alex", "siamrpn_mobilev2"), ("step",), {
         "PyTorch": ("step", ("--what", "train"))}),
     "targets": Plan(("siamfc_alexnet", "siamrpn_alex", "siammask_small"), tuple(map(str, TARGETS)), {},
@@ -106,7 +109,7 @@ def measure(arguments: argparse.Namespace, plan: Plan, model: str, threads: int)
             times: dict[str, list[float]] = {name: [] for name in calls}
             for _ in range(arguments.repeat):
                 for name, call in calls.items():
-                    times[name].append(call())
+                    times[name].append([call() for _ in range(plan.burst)][-1])
                     time.sleep(REST)
         finally:
             for peer in peers:
