@@ -5,8 +5,8 @@
 
 Renders `data.departures` clips, follows the target by `siamrpn_small_lt`, without and with its look at what it found,
 and prints a row each: frames wrongly called tracked (the target away, or the box not on it), wrongly called lost, and
-until found again. Without it the score is fitted to the proposals alone, on the same evidence (`calibrate.py fit`);
-thresholds are the same. `--photos DIR` puts photographs of the validation split of DIR on the objects and behind them,
+until found again. Without it the score is fitted to the proposals alone, on the same evidence (`calibrate.py fit`), and
+thresholds are the same; or it is `long_term(siamrpn_small)` with thresholds of its own. `--photos DIR` puts photographs of the validation split of DIR on the objects and behind them,
 the first distractor's of the target's own kind. With `--data DIR` it follows the one sequence `--sequence` of that
 folder instead. `--output` writes contact sheets.
 """
@@ -31,6 +31,7 @@ from siamjax.errors import DataError
 from siamjax.evaluation import overlay
 from siamjax.evaluation.departures import Verdicts, judge, total
 from siamjax.trackers.base import LoadedTracker, Result
+from siamjax.trackers.longterm import long_term
 from siamjax.trackers.loop import track_frames
 from siamjax.weights import zoo
 
@@ -55,7 +56,8 @@ def main(seeds: tuple[int, int] = (5, 15), photos: Path | None = None, data: Pat
     print("| second look | frames | called tracked while away | or off the target | called lost while seen | "
           "frames until found again, mean (median) | never found |\n|---|---|---|---|---|---|---|", flush=True)
     verified = zoo.load("siamrpn_small_lt")
-    for name, loaded in {"without": without_second_look(verified), "with": verified}.items():
+    for name, loaded in {"without, own thresholds": long_term(zoo.load("siamrpn_small")),
+                         "without, the same thresholds": without_second_look(verified), "with": verified}.items():
         began, verdicts = time.perf_counter(), []
         for clip, read, truth in clips(seeds, photos, data, sequence):
             result = follow(loaded, read, truth)
