@@ -6,9 +6,9 @@
 Renders `data.departures` clips, follows the target by `siamrpn_small_lt`, without and with its look at what it found,
 and prints a row each: frames wrongly called tracked (the target away, or the box not on it), wrongly called lost, and
 until found again. Without it the score is fitted to the proposals alone, on the same evidence (`calibrate.py fit`), and
-thresholds are the same; or it is `long_term(siamrpn_small)` with thresholds of its own. `--photos DIR` puts photographs of the validation split of DIR on the objects and behind them,
-the first distractor's of the target's own kind. With `--data DIR` it follows the one sequence `--sequence` of that
-folder instead. `--output` writes contact sheets.
+thresholds are the same; or it is `long_term(siamrpn_small)` with thresholds of its own. `--photos DIR` puts photographs
+of the validation split of DIR on the objects and behind them, the first distractor's of the target's own kind. With
+`--data DIR` it follows the one sequence `--sequence` of that folder instead. `--output` writes contact sheets.
 """
 
 from __future__ import annotations
