@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ class TrackFiles:
     """Writes answers as they arrive; `with TrackFiles(folder, ...) as files:`, then `files.add` for each frame.
 
     `tracks.csv` and `video.mp4` appear when the block ends, on Ctrl-C with what was done, and not at all on an
-    error. `masks/NNNNN.png`, one a frame, appear one by one.
+    error. `masks/NNNNN.png`, one a frame, appear one by one. A folder made here in which nothing appeared is removed.
 
     Args:
       folder: to write into; made if need be.
@@ -53,8 +53,10 @@ class TrackFiles:
                                   "choose another output folder or remove this one")
 
     def __enter__(self) -> TrackFiles:
+        made = [path for path in (self.mask_folder, self.folder) if path is not None and not path.exists()]
         check_folder(self.folder)
         with ExitStack() as stack:
+            stack.callback(_remove_empty, made)
             self._table = stack.enter_context(whole_file(self.folder / "tracks.csv", keep_if_stopped=True))
             self._video = (None if self.fps is None
                            else stack.enter_context(VideoWriter(self.folder / "video.mp4", self.fps)))
@@ -100,3 +102,9 @@ class TrackFiles:
         if number == 0 and self.given is not None:
             return self.given
         return label_images.from_masks(answer.mask, answer.affine, self._last.shape[:2], self.rule)
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):  # something is in it
+            folder.rmdir()

@@ -69,7 +69,7 @@ def checked(boxes, extent: tuple[int, int], *, where: str) -> np.ndarray:
             raise BoxError(f"box {shown} has no area", where, "width and height must be positive")
         if x >= width or y >= height or x + w <= 0 or y + h <= 0:
             raise BoxError(f"box {shown} lies outside the {width}x{height} frame", where,
-                           "give a box that overlaps the first frame")
+                           "give a box that overlaps it")
         if w > 4 * width or h > 4 * height:
             raise BoxError(f"box {shown} is far larger than the {width}x{height} frame", where,
                            "give a box of the target's size in pixels")

@@ -154,6 +154,18 @@ def test_wrong_input_is_one_line_exit_2_and_nothing_written(arguments, said, cli
     assert not output.exists()
 
 
+@pytest.mark.parametrize("there", [False, True])
+def test_a_setting_that_the_net_refuses_leaves_no_folder_and_keeps_one_of_the_users(clip, tmp_path, capsys, there):
+    output = tmp_path / "out"
+    if there:
+        output.mkdir()
+    status, printed = track(clip, *BOX, "--set", "tracker.stage=9", model="siamrpn_small_lt", output=output,
+                            capsys=capsys)
+    assert status == 2
+    assert "there is no stage 9" in printed.err
+    assert output.exists() == there
+
+
 def test_models_that_are_none(clip, tmp_path, capsys):
     (tmp_path / "junk.safetensors").write_bytes(b"junk")
     for name in ("no_such_model", tmp_path / "junk.safetensors", tmp_path):
