@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from siamjax.data.images import SUFFIXES, image_files, natural_key, read_image
+from siamjax.data.images import read_image
+from siamjax.data.listing import SUFFIXES, image_files, natural_key
 from siamjax.data.patches import context_patch
 from siamjax.errors import SourceError
 

@@ -16,7 +16,8 @@ import av.container
 import av.error
 import numpy as np
 
-from siamjax.data.images import SUFFIXES, image_files, natural_key, read_image
+from siamjax.data.images import read_image
+from siamjax.data.listing import SUFFIXES, image_files, natural_key
 from siamjax.errors import SourceError
 from siamjax.ops.frames import to_rgb8
 

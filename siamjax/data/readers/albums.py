@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from siamjax.data.images import image_files, image_size, natural_key
+from siamjax.data.images import image_size
+from siamjax.data.listing import image_files, natural_key
 from siamjax.data.photos import Album, box_in_frame
 from siamjax.errors import DataError
 

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from siamjax.data.images import image_files, image_size, natural_key
+from siamjax.data.images import image_size
 from siamjax.data.labels import VOID, boxes_of, read_annotation
+from siamjax.data.listing import image_files, natural_key
 from siamjax.data.sequences import Sequence
 from siamjax.errors import DataError
 
