@@ -1,8 +1,7 @@
 """Overlap, centre error and one-pass scores, under named conventions (SPEC 10.1 - 10.3).
 
-Toolkits score the same boxes differently: they count the given first box or not, count absent frames as
-misses or leave them out, and average over sequences or over frames. A `Convention` holds those choices; the
-same functions follow any of them. Everything here is float64 NumPy on the host.
+Toolkits score the same boxes differently; `ops.conventions` says how, and the same functions follow any of them.
+Everything here is float64 NumPy on the host.
 """
 
 from __future__ import annotations
@@ -14,6 +13,26 @@ from typing import Literal
 import numpy as np
 
 from siamjax.errors import DataError
+from siamjax.ops.conventions import (
+    CONVENTIONS,
+    GOT10K,
+    GOT10K_LASOT,
+    LASOT,
+    OTB,
+    PYSOT,
+    PYTRACKING,
+    PYTRACKING_UAV,
+    PYTRACKING_VALID,
+    UAV123,
+    VISIBLE,
+    Convention,
+)
+
+__all__ = [
+    "CONVENTIONS", "ERROR_THRESHOLDS", "GOT10K", "GOT10K_LASOT", "LASOT", "NORMALISED_THRESHOLDS", "OTB", "PYSOT",
+    "PYTRACKING", "PYTRACKING_UAV", "PYTRACKING_VALID", "UAV123", "VISIBLE", "Convention", "Figures", "Score",
+    "centre_error", "clip_to_frame", "iou", "normalised_error", "score_overall", "score_sequence",
+]  # fmt: skip
 
 EPSILON = float(np.finfo(np.float64).eps)  # the got10k toolkit adds it to the union
 ERROR_THRESHOLDS = np.arange(0.0, 51.0)  # px
@@ -21,95 +40,24 @@ NORMALISED_THRESHOLDS = np.arange(51) / 100.0
 PRECISION_INDEX = 20  # 20 px, and 0.2 of the target's size: the values that papers quote
 
 
-@dataclasses.dataclass(frozen=True)
-class Convention:
-    """One way to score a sequence of boxes.
+def iou(
+    boxes: np.ndarray, others: np.ndarray, rule: Literal["clipped", "inclusive"] = "clipped"
+) -> np.ndarray:
+    """Overlaps `[N]` of boxes `[N, 4]` with others `[N, 4]`; NaN where either has a NaN.
 
-    Attributes:
-      name: as given on the command line.
-      rule: one sentence for reports.
-      first_frame: `given`: the result's row 0 is replaced by the ground truth and counted; `as_written`: it
-        is counted as it stands; `left_out`: it is not counted.
-      absent: what becomes of frames without ground truth (or marked invisible): `left_out`, or `missed`
-        (they count as frames that the tracker got wrong).
-      thresholds: `[K]` overlap thresholds of the success curve; a frame succeeds with an overlap `>` t.
-      clipped: both boxes are cut to the frame before they are compared.
-      pooled: averages over all frames of all sequences, not over sequences of equal weight.
-      normalised_by: `floor`: the target's size, at least 1 px; `size`: the size + 1e-16.
-      normalised_score: the value at 0.2 of the target's size (`at_0.2`), or the curve's mean (`mean`).
-    """
-
-    name: str
-    rule: str
-    first_frame: Literal["given", "as_written", "left_out"]
-    absent: Literal["left_out", "missed"]
-    thresholds: tuple[float, ...] = tuple(np.linspace(0, 1, 21).tolist())
-    clipped: bool = False
-    pooled: bool = False
-    normalised_by: Literal["floor", "size"] = "floor"
-    normalised_score: Literal["at_0.2", "mean"] = "at_0.2"
-
-    def index_of(self, threshold: float) -> int:
-        """Index of the overlap threshold nearest to `threshold`."""
-        return int(np.argmin(np.abs(np.asarray(self.thresholds) - threshold)))
-
-
-VISIBLE = Convention(
-    "visible",
-    "Frame 1 and frames without the target are left out; 21 overlap thresholds; every sequence weighs the "
-    "same.",
-    first_frame="left_out",
-    absent="left_out",
-)
-OTB = Convention(
-    "otb",
-    "The given first box counts as a hit, frames without the target count as misses; 21 overlap thresholds; "
-    "every sequence weighs the same (got10k toolkit, ExperimentOTB).",
-    first_frame="given",
-    absent="missed",
-)
-LASOT = Convention(
-    "lasot",
-    "The given first box counts as a hit, frames without the target are left out; 21 overlap thresholds; "
-    "normalised precision is the mean of its curve; every sequence weighs the same (got10k toolkit, "
-    "ExperimentLaSOT; published normalised precisions are the value at 0.2).",
-    first_frame="given",
-    absent="left_out",
-    normalised_score="mean",
-)
-GOT10K = Convention(
-    "got10k",
-    "Boxes are cut to the frame; frame 1 and frames without the target are left out; 101 overlap thresholds; "
-    "every frame weighs the same (got10k toolkit, ExperimentGOT10k).",
-    first_frame="left_out",
-    absent="left_out",
-    thresholds=tuple(np.linspace(0, 1, 101).tolist()),
-    clipped=True,
-    pooled=True,
-)
-PYSOT = Convention(
-    "pysot",
-    "The first box counts as written, frames without the target count as misses; 21 overlap thresholds; "
-    "every sequence weighs the same (PySOT toolkit, but a true centre left of or above the frame is no hit).",
-    first_frame="as_written",
-    absent="missed",
-    thresholds=tuple(np.arange(0, 1.05, 0.05).tolist()),  # float noise and all: 0.15000000000000002
-    normalised_by="size",
-)
-CONVENTIONS = {c.name: c for c in (VISIBLE, OTB, LASOT, GOT10K, PYSOT)}
-
-
-def iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Overlaps `[N]` in 0..1 of boxes `[N, 4]` with others `[N, 4]`; NaN where either has a NaN.
-
-    Intersection over (union + 2.2e-16), without a pixel added. Negative sizes count as zero.
+    Intersection over union, without a pixel added. Negative sizes count as zero. `clipped` adds 2.2e-16 to the union
+    and clips to 0..1; `inclusive` does neither and reckons with inclusive corners, as `x + w - 1`, so that its rounding
+    is that of the toolkits which do so.
     """
     a, b = np.asarray(boxes, np.float64), np.asarray(others, np.float64)
     size_a, size_b = np.maximum(a[:, 2:], 0.0), np.maximum(b[:, 2:], 0.0)
-    sides = np.minimum(a[:, :2] + size_a, b[:, :2] + size_b) - np.maximum(a[:, :2], b[:, :2])
-    intersection = np.prod(np.clip(sides, 0.0, None), axis=1)
+    pixel = float(rule == "inclusive")
+    far = np.minimum(a[:, :2] + size_a - pixel, b[:, :2] + size_b - pixel)
+    intersection = np.prod(np.clip(far - np.maximum(a[:, :2], b[:, :2]) + pixel, 0.0, None), axis=1)
     union = np.prod(size_a, axis=1) + np.prod(size_b, axis=1) - intersection
-    return np.clip(intersection / (union + EPSILON), 0.0, 1.0)
+    if rule == "clipped":
+        return np.clip(intersection / (union + EPSILON), 0.0, 1.0)
+    return np.divide(intersection, union, out=np.zeros_like(union), where=union != 0)
 
 
 def centre_error(boxes: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -122,8 +70,10 @@ def normalised_error(
 ) -> np.ndarray:
     """Distances `[N]` between centres, each axis divided by the true box's size there (see `Convention`)."""
     truth = np.asarray(truth, np.float64)
-    size = np.maximum(1.0, truth[:, 2:]) if by == "floor" else truth[:, 2:] + 1e-16
-    return np.linalg.norm((_centres(boxes) - _centres(truth)) / size, axis=1)
+    if by == "floor":
+        return np.linalg.norm((_centres(boxes) - _centres(truth)) / np.maximum(1.0, truth[:, 2:]), axis=1)
+    size = truth[:, 2:] + 1e-16  # the toolkits divide each centre: an error that lies on a threshold stays there
+    return np.linalg.norm(_centres(boxes) / size - _centres(truth) / size, axis=1)
 
 
 def clip_to_frame(boxes: np.ndarray, frame_size: tuple[int, int]) -> np.ndarray:
@@ -202,10 +152,12 @@ def score_sequence(
 
     Args:
       boxes: `[T, 4]` a tracker's boxes, row 0 being the given one. A row that is not finite is a miss.
-      truth: `[T, 4]` ground truth; NaN where the target is absent.
+      truth: `[T, 4]` ground truth. Where the target is absent it may be NaN, zeros, or the box of an earlier frame
+        with an absence list beside it; the convention says what it makes of each.
       convention: whose rules to follow.
       frame_size: `(width, height)` in px; needed where the convention clips.
-      visible: `[T]` bool, False where the target does not show (GOT-10k: `cover > 0`).
+      visible: `[T]` bool, the absence list: False where the target does not show (LaSOT: neither `full_occlusion` nor
+        `out_of_view`; GOT-10k: `cover > 0`). None: there is no such list.
 
     Raises:
       DataError: the shapes disagree, or the convention needs a `frame_size`.
@@ -215,9 +167,11 @@ def score_sequence(
         raise DataError(
             f"{boxes.shape} boxes against {truth.shape} of ground truth", "result", "give one box a frame"
         )
-    present = np.isfinite(truth).all(axis=1)
-    if visible is not None:
-        present &= np.asarray(visible, bool)
+    if visible is not None and np.shape(visible) != (len(truth),):
+        raise DataError(f"{np.shape(visible)} entries of an absence list for {len(truth)} frames", "absence list",
+                        "give one a frame")
+    if convention.empty_result == "previous":
+        _repeat_empty(boxes)
     if convention.first_frame == "given":
         boxes[0] = truth[0]
     if convention.clipped:
@@ -227,22 +181,20 @@ def score_sequence(
             )
         boxes, truth = clip_to_frame(boxes, frame_size), clip_to_frame(truth, frame_size)
 
-    counted = np.array(present) if convention.absent == "left_out" else np.ones(len(truth), bool)
-    if convention.first_frame == "left_out":
-        counted[0] = False
-    hit = present & np.isfinite(boxes).all(axis=1)
-    overlaps = np.where(hit, iou(boxes, truth), 0.0)[counted]
-    errors = np.where(hit, centre_error(boxes, truth), np.inf)[counted]
-    normalised = np.where(hit, normalised_error(boxes, truth, convention.normalised_by), np.inf)[counted]
-    if len(overlaps) == 0:
-        nothing = np.full(len(ERROR_THRESHOLDS), np.nan)
-        return Score(np.full(len(convention.thresholds), np.nan), nothing, nothing, float("nan"), 0)
+    success, precision, normalised = _fates(truth, visible, convention)
+    known = np.isfinite(boxes).all(axis=1) & np.isfinite(truth).all(axis=1)
+    with np.errstate(invalid="ignore", over="ignore"):
+        overlaps = np.where(known, iou(boxes, truth, convention.overlap), 0.0)
+        errors = np.where(known, centre_error(boxes, truth), np.inf)
+        relative = np.where(known, normalised_error(boxes, truth, convention.normalised_by), np.inf)
+    counted = _counted(success)
+    frames = int(counted.sum())
     return Score(
-        success=(overlaps[:, None] > np.asarray(convention.thresholds)).mean(axis=0),
-        precision=(errors[:, None] <= ERROR_THRESHOLDS).mean(axis=0),
-        normalised_precision=(normalised[:, None] <= NORMALISED_THRESHOLDS).mean(axis=0),
-        mean_overlap=float(overlaps.mean()),
-        frames=len(overlaps),
+        success=_curve(overlaps[:, None] > np.asarray(convention.thresholds), success),
+        precision=_curve(errors[:, None] <= ERROR_THRESHOLDS, precision),
+        normalised_precision=_curve(relative[:, None] <= NORMALISED_THRESHOLDS, normalised),
+        mean_overlap=float(np.where(success == "measured", overlaps, 0.0)[counted].mean()) if frames else float("nan"),
+        frames=frames,
     )
 
 
@@ -273,6 +225,52 @@ def score_overall(scores: Sequence[Score], convention: Convention = VISIBLE) -> 
         mean_overlap=float(joined("mean_overlap")),
         frames=sum(score.frames for score in counted),
     )
+
+
+def _fates(truth: np.ndarray, visible: np.ndarray | None, convention: Convention) -> list[np.ndarray]:
+    """`[T]` `Fate` of every frame in each of the three measures."""
+    no_size = ~(truth[:, 2:] > 0).all(axis=1)  # NaN is not above 0
+    absent = np.zeros(len(truth), bool) if convention.told_by == "list" else np.isnan(truth).any(axis=1)
+    if visible is not None and convention.reads_list:
+        absent |= ~np.asarray(visible, bool)
+    elif convention.told_by == "no_size":
+        absent |= no_size
+    not_positive = ~(truth > 0).all(axis=1)
+    of_success, of_precision = {
+        "never": (np.zeros(len(truth), bool),) * 2,
+        "no_size": (no_size, no_size),
+        "not_positive": (not_positive, not_positive),
+        "no_size_or_centre": (no_size, ~(_centres(truth) > 0).all(axis=1)),
+    }[convention.odd_if]
+    fates = []
+    for measure, odd in (("success", of_success), ("precision", of_precision), ("normalised", of_precision)):
+        fate = np.where(absent, getattr(convention.absent, measure),
+                        np.where(odd, getattr(convention.odd, measure), "measured"))
+        if convention.first_frame == "left_out":
+            fate[:1] = "left_out"
+        fates.append(fate)
+    return fates
+
+
+def _counted(fates: np.ndarray) -> np.ndarray:
+    """`[T]` bool, frames that hits are divided by."""
+    return (fates != "left_out") & (fates != "extra")
+
+
+def _curve(reached: np.ndarray, fates: np.ndarray) -> np.ndarray:
+    """`[K]` share of the frames that reach each threshold, of `[T, K]` which measured frames do; NaN without any."""
+    hits = np.where((fates == "measured")[:, None], reached, np.isin(fates, ("hit", "extra"))[:, None])
+    counted = _counted(fates).sum()
+    if not counted:
+        return np.full(reached.shape[1], np.nan)
+    return hits.sum(axis=0, where=(fates != "left_out")[:, None]) / counted
+
+
+def _repeat_empty(boxes: np.ndarray) -> None:
+    """Puts the box before it in place of each box `[T, 4]` without a positive size, or with a NaN; the first stays."""
+    for i in range(1, len(boxes)):
+        if not (np.isfinite(boxes[i]).all() and (boxes[i, 2:] > 0).all()):
+            boxes[i] = boxes[i - 1]
 
 
 def _centres(boxes: np.ndarray) -> np.ndarray:

@@ -81,23 +81,6 @@ def test_a_still_tracker_by_hand():
     assert figures.auc * 5 * 21 == pytest.approx(12 + 7 + 3, abs=1)
 
 
-def test_conventions_differ_where_they_say():
-    truth = walk(10)
-    boxes = truth.copy()
-    truth[5:] = np.nan
-    boxes[0] += 100
-    share = {
-        name: metrics.score_sequence(boxes, truth, c, frame_size=(320, 240)).precision[0]
-        for name, c in metrics.CONVENTIONS.items()
-    }
-    assert share == {"visible": 1, "otb": 0.5, "lasot": 1, "got10k": 1, "pysot": pytest.approx(0.4)}
-    frames = {
-        name: metrics.score_sequence(boxes, truth, c, frame_size=(320, 240)).frames
-        for name, c in metrics.CONVENTIONS.items()
-    }
-    assert frames == {"visible": 4, "otb": 10, "lasot": 5, "got10k": 4, "pysot": 10}
-
-
 def test_a_box_that_is_not_finite_is_a_miss():
     boxes = walk(5)
     boxes[2] = np.nan
