@@ -51,14 +51,15 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
+    from siamjax.ops.conventions import CONVENTIONS
+
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("--data", type=Path, required=True, help="folder of sequences")
     parser.add_argument("--peers", type=Path, required=True, help="folder of nanotrackv2_*.onnx")
     parser.add_argument("--output", type=Path, required=True, help="folder for results and reports")
     parser.add_argument("--model", action="append", default=[], help="a model of ours; may be repeated")
-    conventions = ("visible", "otb", "lasot", "got10k", "pysot")
-    parser.add_argument("--convention", default="visible", choices=conventions)
+    parser.add_argument("--convention", default="visible", choices=tuple(CONVENTIONS))
     return parser.parse_args()
 
 

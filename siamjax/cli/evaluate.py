@@ -38,7 +38,8 @@ def evaluate(
       model: a zoo name, a weight file or the folder of a training; give several for several models, none for
         the default one.
       protocol: how the trackers are run: ope (one pass, never helped), davis (the same, and masks are scored).
-      convention: how boxes are scored under ope: visible, otb, lasot, got10k, pysot.
+      convention: how boxes are scored under ope: visible, otb, uav123, got10k, lasot, got10k_lasot, pysot, pytracking,
+        pytracking_uav, pytracking_valid; docs/evaluate.md says whose rules these are.
       settings: a setting of all trackers, e.g. tracker.scale_lr=0.5.
     """
     masks = runner.find_protocol(protocol).masks

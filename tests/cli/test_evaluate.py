@@ -83,7 +83,7 @@ def test_a_finished_run_is_scored_anew(loads, data, tmp_path, capsys):
     ("arguments", "error", "words"),
     [
         ({"protocol": "vot"}, ConfigError, "choose one of: ope"),
-        ({"convention": "lvis"}, ConfigError, "choose one of: visible, otb, lasot, got10k, pysot"),
+        ({"convention": "lvis"}, ConfigError, "choose one of: visible, otb, uav123, got10k, lasot, "),
         ({"protocol": "davis", "convention": "otb"}, ConfigError, "a convention for boxes"),
         ({"protocol": "davis"}, DataError, "no sequence has masks or rotated boxes"),
         ({"data": "nowhere"}, DataError, "no such folder"),
