@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jax
 import tyro
+from PIL import Image
 
 from siamjax.cli.convert import convert
 from siamjax.cli.doctor import doctor
@@ -34,6 +35,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     tune_cpu()
     use_compilation_cache()
     warnings.showwarning = _one_line
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is lower, and an error
     try:
         tyro.extras.subcommand_cli_from_dict(COMMANDS, args=arguments, prog="siamjax",
                                              description=sys.modules["siamjax"].__doc__)

@@ -12,18 +12,17 @@ import tyro
 from tqdm import tqdm
 
 from siamjax.cli.common import Settings, load_tracker, parse_box
+from siamjax.data.images import MAX_PIXELS
 from siamjax.data.labels import read_objects
 from siamjax.data.readers.folder import read_boxes
 from siamjax.data.sample import sample_clip
-from siamjax.data.video import open_source
+from siamjax.data.video import USUAL_RATE, open_source
 from siamjax.errors import BoxError, ConfigError, DataError
 from siamjax.evaluation.label_images import rule_of
 from siamjax.evaluation.track_files import TrackFiles
 from siamjax.ops.boxes import checked
 from siamjax.trackers.loop import track_frames
 from siamjax.weights.zoo import DEFAULT
-
-DEFAULT_FPS = 25.0  # for sources that state none: folders, arrays
 
 
 def track(
@@ -35,12 +34,14 @@ def track(
     output: Path | None = None,
     video: bool = True,
     masks: bool = True,
+    max_pixels: int = MAX_PIXELS,
     settings: Annotated[Settings, tyro.conf.arg(name="set")] = (),
 ) -> None:
     """Follows one or many targets and writes tracks.csv and an overlay video, and masks where the model has them.
 
     Args:
-      source: video file, folder or glob of images, or camera index; without it the bundled sample.
+      source: video file, folder or glob of images, TIFF stack, animated image, or camera index; without it the
+        bundled sample.
       box: x,y,w,h of a target in the first frame, pixels; once for each target. Write --box=-3,4,50,60 where
         a number is negative. Without it, a folder's groundtruth.txt gives the box.
       init_mask: in place of boxes, an indexed or grey PNG of the first frame's size with one number a target. What
@@ -49,6 +50,7 @@ def track(
       output: folder for tracks.csv, video.mp4 and masks/; by default track-NAME here.
       video: write the overlay video.
       masks: write masks/NNNNN.png, one a frame, if the model has masks.
+      max_pixels: larger pictures are refused, before memory is taken for them.
       settings: tracker.KEY=VALUE, e.g. tracker.num_scales=5; may be given several times.
     """
     objects = None if init_mask is None else read_objects(init_mask)
@@ -65,12 +67,12 @@ def track(
     loaded = load_tracker(model, settings)
     rule = rule_of(loaded.tracker)
     with ExitStack() as stack:
-        frames = stack.enter_context(open_source(int(source) if source.isdecimal() else source))
+        frames = stack.enter_context(open_source(source, max_pixels=max_pixels))
         if objects is not None:  # all checks come before anything is made
             _check_size(objects.labels, frames.size, str(init_mask))
         given = checked(given, frames.size, where="--box")
         folder = output or Path(f"track-{Path(source).stem or 'video'}")
-        files = stack.enter_context(TrackFiles(folder, fps=(frames.fps or DEFAULT_FPS) if video else None, rule=rule,
+        files = stack.enter_context(TrackFiles(folder, fps=(frames.fps or USUAL_RATE) if video else None, rule=rule,
                                                masks=masks, given=None if objects is None else objects.labels))
         if objects is not None and len(objects.ids) == 1 and objects.labels.all():
             print(f"all pixels of {init_mask} are {objects.ids[0]}: the target is the whole frame; "

@@ -2,41 +2,139 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import av
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
+from siamjax.data import levels, shown
 from siamjax.errors import SourceError
-from siamjax.ops.frames import to_rgb8
+from siamjax.ops.frames import FULL_RANGE, to_rgb8
+
+MAX_PIXELS = 1 << 26  # 67 million, twice a frame of 8K video; a file of a few KB can state any number
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "PPM", "GIF")  # Pillow's others may start programs
+# What those formats begin with. "BM" alone is too little: of its header, the reserved bytes are nought.
+STARTS = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|II[*+]\0|MM\0[*+]|RIFF....WEBP|P[1-6]\s|BM....\0\0\0\0",
+                    re.DOTALL)
 
 
-def read_image(path: Path) -> np.ndarray:
+def read_image(path: Path, *, among: Sequence[Path] = (), max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decodes an image file to `[H, W, 3]` uint8 RGB, turned upright by its EXIF orientation.
+
+    What the file holds decides, not its name. Of a file of several pictures (see `stacks`) it is the first.
+
+    Args:
+      among: the files of the sequence that it is one of: 16-bit pictures share their black and white, see
+        `levels.levels_of`. Without them each picture has its own.
+      max_pixels: a picture of more is refused before it is decoded. Pillow's own limit (179 million) holds too.
 
     Raises:
       SourceError: the file is missing, damaged, cut off, too large or of a kind without an RGB form.
     """
-    try:
-        with Image.open(path) as image:
-            return to_rgb8(_pixels(ImageOps.exif_transpose(image)), where=str(path))
-    except SourceError:
-        raise
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        reason = "there is no such file" if isinstance(error, FileNotFoundError) else str(error)
-        what = f"the image cannot be read: {reason}"
-        raise SourceError(what, str(path), "replace or remove the file") from error
+    values = read_values(path, max_pixels)
+    return to_rgb8(values, where=str(path), levels=_shared(path, values, among, max_pixels))
+
+
+def read_values(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """A file's pixels as `to_rgb8` takes them, upright; see `read_image`."""
+    with opened(path, max_pixels) as image:
+        return values_of(image, path)
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file begins as an image does."""
+    with open(path, "rb") as file:
+        return STARTS.match(file.read(16)) is not None
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """`(height, width)` px of an image file as `read_image` would give it, from its header alone."""
+    """`(height, width)` px of an image file as `read_image` would give it, from its header where that says all.
+
+    Raises:
+      SourceError: as `read_image`.
+    """
+    with opened(path) as image:
+        width, height = image.size
+        return (width, height) if _orientation(image) >= 5 else (height, width)  # 5 to 8 swap the axes
+
+
+@contextlib.contextmanager
+def opened(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
+    """The image of a file, not yet decoded; what goes wrong in the block is the file's fault.
+
+    Raises:
+      SourceError: see `read_image`.
+    """
     try:
-        with Image.open(path) as image:
-            width, height = image.size
-            sideways = image.getexif().get(0x0112, 1) >= 5  # EXIF orientations 5 to 8 swap the axes
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise SourceError("the image cannot be read", str(path), "replace or remove the file") from error
-    return (width, height) if sideways else (height, width)
+        with Image.open(path, formats=FORMATS) as image:
+            check_pixels(*image.size, path, max_pixels)
+            yield image
+    except SourceError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise _too_large(str(error).partition(" exceeds")[0], path) from error
+    except Exception as error:  # of any type: damaged bytes lead decoders anywhere
+        raise SourceError(f"the image cannot be read: {_reason(error)}", str(path),
+                          "replace or remove the file") from error
+
+
+def check_pixels(width: int, height: int, path: Path, max_pixels: int) -> None:
+    """Refuses a picture before memory is taken for it.
+
+    Raises:
+      SourceError: it has more than `max_pixels`.
+    """
+    if width * height > max_pixels:
+        raise _too_large(f"{width}x{height} px are more than {max_pixels / 1e6:.0f} million", path)
+
+
+def values_of(image: Image.Image, path: Path | None = None) -> np.ndarray:
+    """The picture that an image stands at, as `to_rgb8` takes it, upright.
+
+    Args:
+      path: of its file, where the picture is the first in it: colours of 16 bits, which Pillow cuts to 8, are then
+        read whole.
+    """
+    if image.mode == "F":
+        raise ValueError("floating-point images have no agreed range; save it with 8 or 16 bits")
+    is_deep = path is not None and _is_deep_colour(image)  # looked at first: the next line may decode a PNG
+    orientation = _orientation(image)
+    if path is not None and is_deep:
+        with contextlib.suppress(av.FFmpegError, ValueError):  # of a kind that FFmpeg does not read
+            if image.format == "TIFF":
+                orientation = image.getexif().get(0x0112, 1)
+            return _turned(shown.first_values(path), orientation)
+    return _turned(_pixels(image), orientation)
+
+
+def _shared(path: Path, values: np.ndarray, among: Sequence[Path], max_pixels: int) -> tuple[int, int]:
+    if not levels.is_deep(values):
+        return FULL_RANGE
+    if len(among) < 2:
+        return levels.levels_of([values])
+    files = levels.spread(among)
+    stamps = [(stat.st_size, stat.st_mtime_ns) for stat in (file.stat() for file in files if file.is_file())]
+    return _levels(str(path.parent), tuple(files), tuple(stamps), max_pixels)
+
+
+@functools.lru_cache(maxsize=128)
+def _levels(name: str, files: tuple[Path, ...], stamps: tuple, max_pixels: int) -> tuple[int, int]:
+    """Those of a sequence, which the files stand for; `stamps` change when they do."""
+    found = levels.levels_of(filter(levels.is_deep, readable(files, max_pixels)))
+    levels.say(name, found)
+    return found
+
+
+def readable(files: Sequence[Path], max_pixels: int) -> Iterator[np.ndarray]:
+    """The values of those files that decode."""
+    for file in files:
+        with contextlib.suppress(SourceError):
+            yield read_values(file, max_pixels)
 
 
 def _pixels(image: Image.Image) -> np.ndarray:
@@ -47,6 +145,47 @@ def _pixels(image: Image.Image) -> np.ndarray:
         if values.min() < 0 or values.max() > 65535:
             raise ValueError(f"values {values.min()} to {values.max()} are not 16-bit")
         return values.astype(np.uint16)
-    if image.mode == "F":
-        raise ValueError("floating-point images have no agreed range")
     return np.asarray(image.convert("RGB"))
+
+
+def _is_deep_colour(image: Image.Image) -> bool:
+    """Whether a colour picture has 16 bits a channel in its file."""
+    tiles = getattr(image, "tile", [])
+    return image.mode in ("RGB", "RGBA", "LA") and bool(tiles) and ";16" in str(tiles[0][3])
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1 to 8; 1 for TIFF, which Pillow turns itself, and where there is none that can be read."""
+    if image.format == "TIFF":
+        return 1
+    try:
+        orientation = image.getexif().get(0x0112, 1)
+    except Exception:  # damaged EXIF, of which other programs take no notice either
+        return 1
+    return orientation if orientation in range(1, 9) else 1
+
+
+def _turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """An image as EXIF orientation 1 to 8 would have it seen."""
+    if orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    rows = -1 if orientation in (3, 4, 7, 8) else 1
+    columns = -1 if orientation in (2, 3, 6, 7) else 1
+    return np.ascontiguousarray(pixels[::rows, ::columns])
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "it is damaged, or not an image"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, MemoryError):
+        return "there is too little memory"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _too_large(what: str, path: Path) -> SourceError:
+    return SourceError(f"the picture is too large: {what}", str(path),
+                       "scale it down first, or allow more with max_pixels (--max-pixels of track) where you mean it")

@@ -144,7 +144,7 @@ class Sequence:
           SourceError: the file does not decode.
           DataError: its size is not the one that the boxes were drawn in.
         """
-        pixels = read_image(self.frames[number])
+        pixels = read_image(self.frames[number], among=self.frames)
         self._check_size(pixels, self.frames[number], "annotate the image as it is, or resize it back")
         return pixels
 

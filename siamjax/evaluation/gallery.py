@@ -41,7 +41,7 @@ def _figure(row: SequenceScore, sequence: data.Sequence) -> str:
     what = f"frame {frame}, overlap {row.overlaps[frame]:.2f}"
     caption = f"<figcaption><b>{escape(row.name)}</b><span>{what}</span></figcaption>"
     try:
-        pixels = read_image(sequence.frames[frame])
+        pixels = read_image(sequence.frames[frame], among=sequence.frames)
     except SourceError:
         return f'<figure><p class="quiet">This frame cannot be read.</p>{caption}</figure>'
     small, scale = reduced(pixels)

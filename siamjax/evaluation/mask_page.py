@@ -106,7 +106,7 @@ def _picture(row: ObjectScore, objects: Sequence[data.Sequence], number: int, fo
     what = f"frame {frame}, J {row.values[frame]:.2f}"
     caption = f"<figcaption><b>{escape(row.name)}</b><span>{what}</span></figcaption>"
     try:
-        small, _ = gallery.reduced(read_image(one.frames[frame]))
+        small, _ = gallery.reduced(read_image(one.frames[frame], among=one.frames))
     except SourceError:
         return f'<figure><p class="quiet">This frame cannot be read.</p>{caption}</figure>'
     canvas = np.array(small)

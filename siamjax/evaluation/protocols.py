@@ -65,7 +65,7 @@ PROTOCOLS = {"ope": Protocol(lambda sequences: [[one] for one in sequences]), "d
 
 
 def read_frames(
-    files: Iterable[Path], seen: Callable[[], object] = lambda: None
+    files: Listing[Path], seen: Callable[[], object] = lambda: None
 ) -> Iterator[np.ndarray | None]:
     """Decodes files one by one, `[H, W, 3]` uint8 RGB; None where one does not decode, but for the first.
 
@@ -74,7 +74,7 @@ def read_frames(
     """
     for number, file in enumerate(files):
         try:
-            frame = read_image(file)
+            frame = read_image(file, among=files)
         except SourceError:
             if number == 0:
                 raise

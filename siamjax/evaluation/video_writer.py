@@ -25,7 +25,7 @@ class VideoWriter:
 
     Args:
       path: of the video, `.mp4`.
-      fps: frames a second, 0 < fps <= 1000.
+      fps: frames a second, 0.001 to 1000.
     Raises:
       ConfigError: `fps` out of range, or another ending than `.mp4`.
       OutputError: the file cannot be written.
@@ -33,12 +33,13 @@ class VideoWriter:
 
     def __init__(self, path: str | Path, fps: float = 30.0):
         self.path = Path(path)
-        if not 0 < fps <= 1000:
-            raise ConfigError(f"{fps} frames a second", "fps", "give a rate above 0 and up to 1000")
+        if not 0.001 <= fps <= 1000:
+            raise ConfigError(f"{fps} frames a second", "fps", "give a rate of 0.001 to 1000")
         if self.path.suffix.lower() != ".mp4":
             raise ConfigError(f"a video named '{self.path.name}'", "path", "let its name end in .mp4")
         self._rate = Fraction(fps).limit_denominator(1001)
-        self._partial = self.path.with_name(f".{self.path.stem}.{os.getpid()}.partial")
+        # A path from the root up: a colon in a relative one would begin one of FFmpeg's protocols.
+        self._partial = self.path.absolute().with_name(f".{self.path.stem}.{os.getpid()}.partial")
         self._container: Any = None
         self._stream: Any = None
 

@@ -11,16 +11,20 @@ from siamjax.errors import SourceError
 from siamjax.types import Frame
 
 MAX_SIDE = 16384  # px; a larger side is taken for a damaged header and refused before anything is allocated
+FULL_RANGE = (0, 65535)  # the 16-bit values that are black and white
+BAND = 1 << 20  # pixels that are looked up at once: numpy makes 8 bytes of each
 
 
-def to_rgb8(image: np.ndarray, *, where: str = "frame") -> np.ndarray:
+def to_rgb8(image: np.ndarray, *, where: str = "frame", levels: tuple[int, int] = FULL_RANGE) -> np.ndarray:
     """Converts an integer image to `[H, W, 3]` uint8 RGB.
 
     Args:
       image: `[H, W]`, or `[H, W, C]` with C = 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha); bool,
-        uint8 or uint16. Alpha is dropped, as OpenCV and Pillow drop it: the colours under it are kept.
-        16-bit values are scaled from 0..65535 to 0..255 and rounded; bool becomes 0 and 255.
+        uint8 or uint16 of any byte order. Alpha is dropped, as OpenCV and Pillow drop it: the colours under it are
+        kept. bool becomes 0 and 255.
       where: what the error should name, e.g. a file.
+      levels: the 16-bit values, the first below the second, that become 0 and 255; those between are scaled and
+        rounded, those beyond are clipped.
 
     Returns:
       `[H, W, 3]` uint8; the input itself where it already is that.
@@ -42,9 +46,8 @@ def to_rgb8(image: np.ndarray, *, where: str = "frame") -> np.ndarray:
     image = image[..., : 1 if channels <= 2 else 3]
     if image.dtype == np.bool_:
         image = image.astype(np.uint8) * np.uint8(255)
-    elif image.dtype == np.uint16:
-        # 65535 = 255 * 257, so this is the rounded scaling without a float
-        image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    elif image.dtype.kind == "u" and image.dtype.itemsize == 2:
+        image = _scaled(image, *levels)
     elif image.dtype != np.uint8:
         raise SourceError(
             f"an image of {image.dtype} has no agreed range",
@@ -52,6 +55,16 @@ def to_rgb8(image: np.ndarray, *, where: str = "frame") -> np.ndarray:
             do="convert it to uint8 in 0..255 first (for 0..1 floats: (255 * image).round().astype('uint8'))",
         )
     return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
+
+
+def _scaled(image: np.ndarray, black: int, white: int) -> np.ndarray:
+    """uint8 of 16-bit values, `black` to 0 and `white` to 255; bands of rows, so that memory is that of the result."""
+    table = np.rint((np.arange(65536) - black).clip(0, white - black) * (255 / (white - black))).astype(np.uint8)
+    scaled = np.empty(image.shape, np.uint8)
+    rows = max(1, BAND // (image.shape[1] * image.shape[2]))
+    for first in range(0, len(image), rows):
+        scaled[first : first + rows] = table[image[first : first + rows]]
+    return scaled
 
 
 def bucket(height: int, width: int) -> tuple[int, int]:
