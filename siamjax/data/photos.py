@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import glob
 from collections.abc import Hashable
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from siamjax.data.images import read_image
-from siamjax.data.listing import SUFFIXES, image_files, natural_key
+from siamjax.data.listing import SUFFIXES, image_files, matching, natural_key, subfolders
 from siamjax.data.patches import context_patch
 from siamjax.errors import SourceError
 
@@ -63,8 +62,8 @@ def object_crop(image: np.ndarray, box: np.ndarray | None, *, size: int, exempla
 def find_images(source: str | Path) -> list[Path]:
     """The image files of a folder and of all folders in it, of a glob pattern, or the one that is named.
 
-    Files and folders whose names begin with a dot are left out. The order is that of the names, part by part, with
-    numbers in them by their value.
+    Hidden files and folders, and those of tools, are left out (see `listing.is_hidden`). The order is that of the
+    names, part by part, with numbers in them by their value.
 
     Raises:
       SourceError: there are none.
@@ -80,8 +79,7 @@ def find_images(source: str | Path) -> list[Path]:
             raise SourceError("not an image by its name", str(source), f"give one of {', '.join(sorted(SUFFIXES))}")
         found = [path]
     else:
-        found = [Path(name) for name in glob.glob(str(source), recursive=True)]
-        found = [file for file in found if file.suffix.lower() in SUFFIXES and file.is_file()]
+        found = [file for file in matching(str(source)) if file.suffix.lower() in SUFFIXES and file.is_file()]
         if not found:
             raise SourceError("there is no such file or folder, and no image by that pattern", str(source),
                               "check the path")
@@ -89,8 +87,9 @@ def find_images(source: str | Path) -> list[Path]:
 
 
 def _folders(root: Path) -> list[Path]:
-    below = [path for path in root.rglob("*") if path.is_dir()]
-    return [root] + [path for path in below if not any(part[0] == "." for part in path.relative_to(root).parts)]
+    """A folder and all that are in it; what is in a linked folder's folders is left out: links may lead in a circle."""
+    return [root, *(one for folder in subfolders(root)
+                    for one in ([folder] if folder.is_symlink() else _folders(folder)))]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -13,8 +13,9 @@ import numpy as np
 
 from siamjax.data import levels
 from siamjax.data.containers import open_camera, open_video
+from siamjax.data.frame_files import frame_files, frames_among
 from siamjax.data.images import MAX_PIXELS, is_image, read_values, readable
-from siamjax.data.listing import SUFFIXES, image_files, natural_key
+from siamjax.data.listing import SUFFIXES, matching
 from siamjax.data.source import Frames, Pixels, Source
 from siamjax.data.stacks import open_stack, picture_count
 from siamjax.errors import SourceError
@@ -61,16 +62,16 @@ def open_source(source: str | Path | int | Iterable, *, max_pixels: int = MAX_PI
 
 def _path(path: Path, max_pixels: int) -> Source:
     if path.is_dir():
-        files = image_files(path / "img" if (path / "img").is_dir() else path)
+        files = frame_files(path / "img" if (path / "img").is_dir() else path)
         if not files:
             raise SourceError("the folder holds no images", str(path), f"use one with {_suffixes()} files")
         return _images(str(path), files, max_pixels)
     if path.is_file():
         return _file(path, max_pixels)
-    matches = sorted(map(Path, glob.glob(str(path))), key=natural_key) if glob.has_magic(str(path)) else []
+    matches = matching(str(path)) if glob.has_magic(str(path)) else []
     images = [match for match in matches if match.suffix.lower() in SUFFIXES]
     if len(images) > 1:
-        return _images(str(path), images, max_pixels)
+        return _images(str(path), frames_among(images, str(path)), max_pixels)
     if len(matches) == 1:
         return _path(matches[0], max_pixels)
     if matches:

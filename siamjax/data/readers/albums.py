@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from siamjax.data.images import image_size
-from siamjax.data.listing import image_files, natural_key
+from siamjax.data.listing import image_files, subfolders
 from siamjax.data.photos import Album, box_in_frame
 from siamjax.errors import DataError
 
@@ -46,5 +46,5 @@ def read_albums(root: str | Path) -> list[Album]:
 def _folders(root: Path) -> list[Path]:
     if not root.is_dir():
         raise DataError("there is no such folder", str(root), "check the path")
-    return sorted((path for path in root.iterdir() if path.is_dir() and path.name[0] != "."), key=natural_key)
+    return subfolders(root)
 

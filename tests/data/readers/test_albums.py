@@ -53,6 +53,8 @@ def test_trackers_do_not_take_a_video_without_boxes_for_albums(albums):
 
 
 def test_boxes_make_sequences_of_folders(albums):
+    for number in range(3):  # as large as each other, unlike photos
+        Image.fromarray(np.zeros((60, 80, 3), np.uint8)).save(albums / "cup" / f"{number}.png")
     (albums / "cup" / "groundtruth.txt").write_text("1,1,5,5\n" * 3)
     assert [track.name for track in open_objects(albums)[0]] == ["cup"]
 
