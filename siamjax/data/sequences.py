@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from siamjax.data.images import read_image
-from siamjax.data.labels import read_annotation
+from siamjax.data.labels import Meaning, read_annotation
 from siamjax.errors import DataError
 
 Polygon = np.ndarray  # [P, 2] corners (x, y), frame pixels
@@ -96,6 +96,8 @@ class Sequence:
       attributes: what meta.json says of the sequence, e.g. `("occlusion",)`.
       category: what kind of thing the object is, e.g. `person`; empty where unknown.
       label: the object's number in its mask files; None where all that they show is the object.
+      meaning: what the numbers of grey mask files mean; None where each tells by itself.
+      turned_boxes: whether polygons are rotated boxes, and not outlines.
     """
 
     name: str
@@ -108,14 +110,16 @@ class Sequence:
     attributes: tuple[str, ...] = ()
     category: str = ""
     label: int | None = None
+    meaning: Meaning | None = None
+    turned_boxes: bool = False
 
     @property
     def masked(self) -> np.ndarray:
-        """`[T]` bool, which frames have a mask or an outline (four corners are a rotated box, and none)."""
+        """`[T]` bool, which frames have a mask or an outline."""
         if self.masks is not None:
             return np.array([mask is not None for mask in self.masks])
-        if self.polygons is not None:
-            return np.array([sum(map(len, outlines)) > 4 for outlines in self.polygons])
+        if self.polygons is not None and not self.turned_boxes:
+            return np.array([len(outlines) > 0 for outlines in self.polygons])
         return np.zeros(len(self.frames), bool)
 
     def mask(self, number: int) -> np.ndarray:
@@ -130,7 +134,7 @@ class Sequence:
             return fill(self.polygons[number], self.size)
         file = self.masks[number]
         assert file is not None
-        numbers = read_annotation(file)
+        numbers = read_annotation(file, self.meaning)
         self._check_size(numbers, file, "draw the mask on the frame as it is")
         return numbers > 0 if self.label is None else numbers == self.label
 

@@ -57,10 +57,11 @@ def test_objects_of_every_kind_of_file(tmp_path, kind):
     np.testing.assert_array_equal(objects.boxes[-1], [2, 1, 5, 4] if kind == "bits" else [5, 4, 1, 1])
 
 
-def test_255_is_an_object_in_a_grey_file_and_void_beside_others_in_an_indexed_one(tmp_path):
+def test_255_is_void_beside_others_in_an_indexed_file_and_beside_dark_ones_in_a_grey_one(tmp_path):
     for labels, is_indexed, ids in ((LABELS * np.uint8(100), False, (100, 200)),
                                     (np.where(LABELS == 2, 255, LABELS), True, (1,)),
-                                    (np.where(LABELS == 2, 255, LABELS), False, (1, 255)),
+                                    (np.where(LABELS == 2, 255, LABELS), False, (1,)),
+                                    (np.where(LABELS == 2, 255, LABELS * 100), False, (100, 255)),
                                     (np.where(LABELS == 2, 255, 0), True, (255,))):
         if is_indexed:
             write_labels(tmp_path / "a.png", np.uint8(labels))

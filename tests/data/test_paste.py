@@ -178,8 +178,9 @@ def test_masks_of_files_and_of_outlines(tracks):
     assert plain.masked.tolist() == [False]
     for track in (video, image):
         np.testing.assert_allclose(extent(track.mask(0)), track.boxes[0], atol=1.01)
-    rotated = dataclasses.replace(image, polygons=((np.float32([[1, 1], [9, 1], [9, 9], [1, 9]]),),))
-    assert rotated.masked.tolist() == [False]  # four corners are a rotated box
+    corners = ((np.float32([[1, 1], [9, 1], [9, 9], [1, 9]]),),)
+    assert dataclasses.replace(image, polygons=corners).masked.tolist() == [True]
+    assert dataclasses.replace(image, polygons=corners, turned_boxes=True).masked.tolist() == [False]
     with pytest.raises(DataError, match="160x120 px and its annotations are for 160x100"):
         dataclasses.replace(video, size=(100, 160)).mask(0)
 

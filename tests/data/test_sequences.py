@@ -85,3 +85,26 @@ def test_what_is_no_mask_is_named(tmp_path, pixels, error, says):
     with pytest.raises(error, match=says) as caught:
         sequence(tmp_path / "1.png").mask(0)
     assert caught.value.where.endswith("1.png")
+
+
+VOID = np.where(LABELS == 255, 255, LABELS).astype(np.uint8)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_255_beside_dark_numbers_of_a_grey_file_is_void(tmp_path, dtype):
+    white = 255 if dtype == np.uint8 else 65535
+    Image.fromarray(np.where(LABELS == 255, white, LABELS).astype(dtype)).save(tmp_path / "1.png")
+    for label in (1, 2):
+        np.testing.assert_array_equal(sequence(tmp_path / "1.png", label).mask(0), label == LABELS)
+    np.testing.assert_array_equal(sequence(tmp_path / "1.png").mask(0), (LABELS == 1) | (LABELS == 2))
+
+
+def test_greys_that_may_be_objects_or_a_rim_are_refused_and_rims_are_not(tmp_path):
+    levels = np.where(LABELS == 255, 255, LABELS * np.uint8(85))
+    Image.fromarray(levels).save(tmp_path / "1.png")
+    with pytest.raises(DataError, match="grey levels 85, 170, 255 may be objects"):
+        sequence(tmp_path / "1.png").mask(0)
+    rim = ONE * np.uint8(255)
+    rim[9] = rim[30] = 128  # of a mask of twice the size
+    Image.fromarray(rim).save(tmp_path / "1.png")
+    assert sequence(tmp_path / "1.png").mask(0).sum() > ONE.sum()

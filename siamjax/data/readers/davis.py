@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from siamjax.data.images import image_size
-from siamjax.data.labels import VOID, boxes_of, read_annotation
-from siamjax.data.listing import image_files, natural_key
+from siamjax.data.frame_files import frame_files, mask_files
+from siamjax.data.labels import VOID, Look, Meaning, boxes_of, meaning_of, open_annotation
+from siamjax.data.listing import ordered, subfolders
+from siamjax.data.readers.frames import common_size
 from siamjax.data.sequences import Sequence
+from siamjax.data.text import read_json
 from siamjax.errors import DataError
 
 RESOLUTIONS = "480p", "1080p", "Full-Resolution"  # of DAVIS, a folder each; the first is the one that results are of
 
 
 class Annotated(NamedTuple):
-    """One mask file: its size `(height, width)` px, and the box `[4]` `xywh` of each number in it."""
+    """One mask file: its size `(height, width)` px, how it looks, and by each meaning what is in it.
+
+    Which is the box `[4]` `xywh` of each number, or why the file cannot mean that. One that is not grey has no meaning.
+    """
 
     size: tuple[int, int]
-    boxes: dict[int, np.ndarray]
+    look: Look | None
+    found: dict[Meaning | None, dict[int, np.ndarray] | DataError]
+
+    def boxes(self, meaning: Meaning | None) -> dict[int, np.ndarray]:
+        boxes = self.found[None if self.look is None else meaning]
+        if isinstance(boxes, DataError):
+            raise boxes
+        return boxes
 
 
 def is_davis(root: Path) -> bool:
@@ -36,9 +46,10 @@ def read_davis(root: str | Path) -> list[Sequence]:
     """Lists the objects of a folder in the layout of DAVIS 2016, DAVIS 2017 or YouTube-VOS, in natural order.
 
     Frames without an annotation (YouTube-VOS annotates every fifth) are left out: whether the object is in them is
-    not known. A box is the least one round the object's pixels, NaN where it has none. DAVIS may have a folder for
-    each resolution in between; `480p` is taken before the others. `meta.json`, where there, names the categories as
-    in YouTube-VOS. All annotations are decoded, several at once, to find the boxes.
+    not known. A box is the least one round the object's pixels, NaN where it has none. What the numbers of grey files
+    mean is decided for each video, and for all where one shows that 255 is void (`labels.meaning_of`). DAVIS may have
+    a folder for each resolution in between; `480p` is taken before the others. `meta.json`, where there, names the
+    categories as in YouTube-VOS. All annotations are decoded, several at once, to find the boxes.
 
     Args:
       root: the folder that holds `JPEGImages` and `Annotations`.
@@ -54,17 +65,20 @@ def read_davis(root: str | Path) -> list[Sequence]:
     root = Path(root)
     images, annotations = _resolution(root)
     categories = _read_categories(root / "meta.json")
-    videos = sorted(filter(Path.is_dir, annotations.iterdir()), key=natural_key)
+    videos = subfolders(annotations)
     if not videos:
         raise DataError("the folder holds no video", str(annotations), "give Annotations/NAME/*.png")
     pool = ThreadPoolExecutor(min(16, os.cpu_count() or 1))
     try:
-        masks = [image_files(video) for video in videos]
-        found = [pool.map(_annotated, files) for files in masks]
-        return [sequence for video, files, rows in zip(videos, masks, found)
-                for sequence in _read_video(images / video.name, files, rows, categories.get(video.name, {}))]
+        masks = [ordered(mask_files(video).values()) for video in videos]
+        rows = [list(found) for found in [pool.map(_annotated, files) for files in masks]]
     finally:
         pool.shutdown(cancel_futures=True)  # after an error nobody waits for the rest
+    meanings = [meaning_of(row.look for row in video) for video in rows]
+    if Meaning.NUMBERS in meanings:  # and then 255 is void too in a video that has nothing else
+        meanings = [meaning or Meaning.NUMBERS for meaning in meanings]
+    return [sequence for video, *of_video in zip(videos, masks, rows, meanings)
+            for sequence in _read_video(images / video.name, *of_video, categories.get(video.name, {}))]
 
 
 def _resolution(root: Path) -> tuple[Path, Path]:
@@ -76,46 +90,57 @@ def _resolution(root: Path) -> tuple[Path, Path]:
     return images, annotations
 
 
-def _read_video(folder: Path, files: list[Path], found: Iterable[Annotated],
+def _read_video(folder: Path, files: list[Path], rows: list[Annotated], meaning: Meaning | None,
                 categories: dict[int, str]) -> list[Sequence]:
-    """The objects of a video, from its folder of frames, its mask files and what was found in each."""
-    by_stem = {path.stem: path for path in image_files(folder)} if folder.is_dir() else {}
+    """The objects of a video, from its folder of frames, its mask files, what was found in each and what it means."""
+    by_stem = {path.stem: path for path in frame_files(folder)} if folder.is_dir() else {}
     if not by_stem:
         raise DataError("the video has no frames", str(folder), "give its images, or remove its annotations")
     for file in files:
         if file.stem not in by_stem:
             raise DataError(f"the mask has no frame in {folder}", str(file), "name the masks as their frames")
-    rows, size = list(found), image_size(next(iter(by_stem.values())))
+    size = common_size(list(by_stem.values()))
     for file, row in zip(files, rows):
         if row.size != size:
             mask, frame = (f"{width}x{height}" for height, width in (row.size, size))
             raise DataError(f"the mask is {mask} px and its frame {frame}", str(file),
                             "take masks and frames of one resolution")
-    numbers = sorted({number for row in rows for number in row.boxes})
+    boxes = [row.boxes(meaning) for row in rows]
+    numbers = sorted({number for row in boxes for number in row})
     if len(numbers) > 1:  # a frame may show nothing but void
         numbers = [number for number in numbers if number != VOID]
     if not numbers:
-        raise DataError("the masks of the video show no object", folder.name, "remove it, or draw the objects")
+        void = " but void (255)" if meaning is Meaning.NUMBERS else ""
+        raise DataError(f"the masks of the video show no object{void}", folder.name, "remove it, or draw the objects")
     frames, absent = tuple(by_stem[file.stem] for file in files), np.full(4, np.nan, np.float32)
     return [Sequence(folder.name if len(numbers) == 1 else f"{folder.name}/{number}", folder.name, frames,
-                     np.stack([row.boxes.get(number, absent) for row in rows]), size, masks=tuple(files),
-                     category=categories.get(number, ""), label=number)
+                     np.stack([row.get(number, absent) for row in boxes]), size, masks=tuple(files),
+                     category=categories.get(number, ""), label=number, meaning=meaning)
             for number in numbers]
 
 
 def _annotated(file: Path) -> Annotated:
-    numbers = read_annotation(file)
-    return Annotated((numbers.shape[0], numbers.shape[1]), boxes_of(numbers))
+    annotation = open_annotation(file)
+    look = annotation.look()
+    found: dict[Meaning | None, dict[int, np.ndarray] | DataError] = {}
+    for meaning in (None,) if look is None else (None, *Meaning):
+        try:
+            found[meaning] = boxes_of(annotation.numbers(meaning))
+        except DataError as error:  # which only matters if the file's video means that
+            found[meaning] = error
+    return Annotated((annotation.channel.shape[0], annotation.channel.shape[1]), look, found)
 
 
 def _read_categories(path: Path) -> dict[str, dict[int, str]]:
     """Categories by video and number, of `{"videos": {NAME: {"objects": {"1": {"category": "cat"}}}}}`."""
     if not path.is_file():
         return {}
+    do = "give the meta.json of YouTube-VOS, or none"
     try:
-        videos: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["videos"]
+        videos: dict[str, Any] = read_json(path, do=do)["videos"]
         return {name: {int(number): str(one.get("category", "")) for number, one in video["objects"].items()}
                 for name, video in videos.items()}
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        do = "give the meta.json of YouTube-VOS, or none"
+    except DataError:
+        raise
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise DataError("the file is not as expected", str(path), do) from error

@@ -130,3 +130,53 @@ def test_faults_are_named(youtube, kind, where, says):
     with pytest.raises((DataError, SourceError), match=says) as caught:
         read_davis(youtube)
     assert caught.value.where.endswith(where)
+
+
+def grey(root, name, number, pixels):
+    Image.fromarray(pixels).save(root / "Annotations" / name / f"{number:05d}.png")
+
+
+@pytest.mark.parametrize("frames_with_void", [(0, 1, 2), (0,), (1,)])
+def test_void_of_grey_files_is_decided_for_the_video_and_the_set(tmp_path, frames_with_void):
+    one, two, void = (1, 10, 20, 20, 10), (2, 50, 5, 12, 30), (255, 0, 50, 80, 5)
+    masks = {number: labels(one, two) for number in range(3)}
+    video(tmp_path, "walk", {**masks, 3: labels()})
+    for number in range(3):
+        grey(tmp_path, "walk", number, labels(one, two, *([void] if number in frames_with_void else [])))
+    grey(tmp_path, "walk", 3, labels(void))  # the objects have left, void has not
+    tracks = read_davis(tmp_path)
+    assert [track.name for track in tracks] == ["walk/1", "walk/2"]
+    for track, place in zip(tracks, (one, two)):
+        np.testing.assert_array_equal(track.boxes, [list(place[1:])] * 3 + [[np.nan] * 4])
+        np.testing.assert_array_equal(track.mask(0), labels(place) > 0)
+        assert not track.mask(3).any()
+    video(tmp_path, "void", {0: labels()})
+    grey(tmp_path, "void", 0, labels(void))
+    with pytest.raises(DataError, match=r"no object but void \(255\) \(void\)"):
+        read_davis(tmp_path)
+
+
+def test_black_and_white_videos_stand_beside_numbered_ones(tmp_path):
+    for name, number in (("bear", 255), ("cat", 1), ("dog", 2)):
+        video(tmp_path, name, {0: labels()})
+        grey(tmp_path, name, 0, labels((number, 10, 20, 20, 10)))
+    video(tmp_path, "soft", {0: labels(), 1: labels()})
+    soft = Image.fromarray(labels((255, 10, 20, 20, 10))).resize((200, 150), Image.Resampling.BILINEAR)
+    soft.resize(SIZE[::-1], Image.Resampling.BILINEAR).save(tmp_path / "Annotations/soft/00000.png")
+    grey(tmp_path, "soft", 1, labels((255, 12, 20, 20, 10)))
+    tracks = read_davis(tmp_path)
+    assert [(track.name, track.label) for track in tracks] == [("bear", 255), ("cat", 1), ("dog", 2), ("soft", 255)]
+    assert all(abs(track.mask(0).sum() - 200) < 30 for track in tracks)
+
+
+def test_a_folder_of_grey_masks_is_decided_as_a_whole(tmp_path):
+    """Of one object all numbers are it, but not void, though a frame shows nothing else."""
+    (tmp_path / "walk/img").mkdir(parents=True)
+    (tmp_path / "walk/masks").mkdir()
+    for number in range(3):
+        Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save(tmp_path / f"walk/img/{number}.png")
+        mask = labels((7, 10, 20, 20, 10), (255, 0, 50, 80, 5)) if number < 2 else labels((255, 0, 50, 80, 5))
+        Image.fromarray(mask).save(tmp_path / f"walk/masks/{number}.png")
+    (tmp_path / "walk/groundtruth.txt").write_text("10,20,20,10\n" * 3)
+    [walk] = open_videos(tmp_path)
+    assert [int(walk.mask(number).sum()) for number in range(3)] == [200, 200, 0]
