@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import math
 from pathlib import Path
 
 import numpy as np
 
-from siamjax.data.images import image_size
-from siamjax.data.listing import image_files, natural_key
+from siamjax.data.box_rules import BoxFile, check_boxes
+from siamjax.data.frame_files import frame_files, mask_files
+from siamjax.data.labels import Meaning, meaning_of, open_annotation
+from siamjax.data.listing import subfolders
+from siamjax.data.readers.frames import common_size, some_of
 from siamjax.data.sequences import Polygon, Sequence
-from siamjax.errors import DataError
+from siamjax.data.text import read_json, read_text
+from siamjax.errors import DataError, SourceError
 
 LIMIT = 1e6  # px; a larger coordinate is a damaged file, not a box
+ABSENT = {(0, 0, 0, 0), (-1, -1, -1, -1)}  # what data sets write for an object that is not there, beside NaN
 
 
 def read_folder(root: str | Path, *, prefix: str = "") -> list[Sequence]:
     """Lists the sequences of a folder, in natural order; frames are not decoded.
 
     A sequence is a folder with `groundtruth.txt` (`x,y,w,h` a line, one line a frame, `nan,nan,nan,nan` where
-    the object is absent), or with `objects/ID/groundtruth.txt` for several objects, and with images in `img/`
-    or beside that file. `polygon.txt` (corners `x1,y1,x2,y2,...` a line), `masks/` (images named as the
+    the object is absent, see `read_boxes`), or with `objects/ID/groundtruth.txt` for several objects, and with images
+    in `img/` or beside that file. `polygon.txt` (corners `x1,y1,x2,y2,...` a line), `masks/` (images named as the
     frames, see `labels.read_annotation`) and `meta.json` (`"attributes"`) may be there. Of several objects each
     has its own `objects/ID/masks/`, or all share the `masks/` of the video, where ID is an object's number in them.
-    `root` may also be one sequence itself. All frames of a sequence have the size of its first.
+    `root` may also be one sequence itself. All frames of a sequence have the size of its first. Boxes are checked for
+    being pixels of the frames (`box_rules.check_boxes`).
 
     Args:
       root: the folder.
@@ -36,15 +42,19 @@ def read_folder(root: str | Path, *, prefix: str = "") -> list[Sequence]:
     root = Path(root)
     if not root.is_dir():
         raise DataError("there is no such folder", str(root), "check the path")
-    folders = [root] if _is_sequence(root) else sorted(filter(_is_sequence, root.iterdir()), key=natural_key)
+    folders = [root] if _is_sequence(root) else list(filter(_is_sequence, subfolders(root)))
     if not folders:
         do = "give one with NAME/img/ and NAME/groundtruth.txt in it"
         raise DataError("the folder holds no sequence", str(root), do)
-    return [sequence for folder in folders for sequence in _read_sequence(folder, prefix + folder.name)]
+    read = [one for folder in folders for one in _read_sequence(folder, prefix + folder.name)]
+    check_boxes([box_file(path, sequence.boxes, sequence.size) for path, sequence in read])
+    return [sequence for _, sequence in read]
 
 
 def read_boxes(path: Path) -> np.ndarray:
     """Boxes of a groundtruth.txt: `[T, 4]` float32 `xywh`, a row of NaN where the object is absent.
+
+    Which is where the line has four times `nan`, 0 (LaSOT) or -1.
 
     Raises:
       DataError: a line that is not four numbers, partly NaN, infinite, or without a positive size.
@@ -54,7 +64,9 @@ def read_boxes(path: Path) -> np.ndarray:
         where = f"{path}, line {line}"
         if len(row) != 4:
             raise DataError(f"{len(row)} numbers instead of 4", where, "write x,y,w,h")
-        if any(map(math.isnan, row)):
+        if tuple(row) in ABSENT:
+            row[:] = [math.nan] * 4
+        elif any(map(math.isnan, row)):
             if not all(map(math.isnan, row)):
                 raise DataError("a box that is partly NaN", where, "write nan four times where absent")
         elif not (row[2] > 0 and row[3] > 0):
@@ -63,25 +75,33 @@ def read_boxes(path: Path) -> np.ndarray:
     return np.array(rows, np.float32).reshape(-1, 4)
 
 
+def box_file(path: Path, boxes: np.ndarray, size: tuple[int, int]) -> BoxFile:
+    """Boxes `[T, 4]` of a groundtruth.txt on frames of `size` `(height, width)` px, to be checked."""
+    return BoxFile(str(path), boxes, size, lambda number: f"{path}, line {number + 1}")
+
+
 def _is_sequence(folder: Path) -> bool:
     return (folder / "groundtruth.txt").is_file() or (folder / "objects").is_dir()
 
 
-def _read_sequence(folder: Path, group: str) -> list[Sequence]:
-    frames = tuple(image_files(folder / "img" if (folder / "img").is_dir() else folder))
+def _read_sequence(folder: Path, group: str) -> list[tuple[Path, Sequence]]:
+    """Objects of a video, each with the file that its boxes are in."""
+    frames = tuple(frame_files(folder / "img" if (folder / "img").is_dir() else folder))
     if not frames:
         raise DataError("the sequence has no images", str(folder), "put them into img/")
-    size = image_size(frames[0])
+    size = common_size(frames)
     attributes = _read_attributes(folder / "meta.json")
     if (folder / "groundtruth.txt").is_file():
         boxes = _checked_boxes(folder / "groundtruth.txt", len(frames))
         masks, polygons = _find_masks(folder / "masks", frames), _read_polygons(folder, len(frames))
-        return [Sequence(group, group, frames, boxes, size, masks, polygons, attributes)]
-    objects = sorted(filter(Path.is_dir, (folder / "objects").iterdir()), key=natural_key)
+        return [(folder / "groundtruth.txt",
+                 Sequence(group, group, frames, boxes, size, masks, polygons, attributes, meaning=_meaning(masks),
+                          turned_boxes=_are_turned_boxes(polygons)))]
+    objects = subfolders(folder / "objects")
     if not objects:
         raise DataError("the sequence has no objects", str(folder), "add objects/ID/groundtruth.txt")
     shared = _find_masks(folder / "masks", frames)
-    return [_read_object(one, group, frames, size, shared, attributes) for one in objects]
+    return [(one / "groundtruth.txt", _read_object(one, group, frames, size, shared, attributes)) for one in objects]
 
 
 def _read_object(
@@ -100,7 +120,8 @@ def _read_object(
             raise DataError(f"'{folder.name}' is no number of an object", str(folder), do)
         masks, label = shared, int(folder.name)
     boxes, polygons = _checked_boxes(folder / "groundtruth.txt", len(frames)), _read_polygons(folder, len(frames))
-    return Sequence(f"{group}/{folder.name}", group, frames, boxes, size, masks, polygons, attributes, label=label)
+    return Sequence(f"{group}/{folder.name}", group, frames, boxes, size, masks, polygons, attributes, label=label,
+                    meaning=_meaning(masks), turned_boxes=_are_turned_boxes(polygons))
 
 
 def _checked_boxes(path: Path, count: int) -> np.ndarray:
@@ -112,11 +133,7 @@ def _checked_boxes(path: Path, count: int) -> np.ndarray:
 
 def _read_rows(path: Path) -> list[list[float]]:
     """Numbers of each line, separated by commas, tabs or blanks; empty lines at the end are left out."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        do = "give a text file with one line of numbers a frame"
-        raise DataError("the file cannot be read", str(path), do) from error
+    lines = read_text(path, do="give a text file with one line of numbers a frame").rstrip().splitlines()
     rows = []
     for number, line in enumerate(lines, start=1):
         try:
@@ -148,21 +165,33 @@ def _read_polygons(folder: Path, count: int) -> tuple[tuple[Polygon, ...], ...] 
 def _find_masks(folder: Path, frames: tuple[Path, ...]) -> tuple[Path | None, ...] | None:
     if not folder.is_dir():
         return None
-    by_stem = {path.stem: path for path in image_files(folder)}
+    by_stem = mask_files(folder)
     unknown = sorted(by_stem.keys() - {frame.stem for frame in frames})
     if unknown:
         raise DataError(f"mask '{unknown[0]}' has no frame", str(folder), "name the masks as their frames")
     return tuple(by_stem.get(frame.stem) for frame in frames)
 
 
+def _meaning(masks: tuple[Path | None, ...] | None) -> Meaning | None:
+    """What the grey ones of a video's masks mean, from a look at some of them."""
+    looks = []
+    for file in some_of([mask for mask in masks or () if mask is not None]):
+        with contextlib.suppress(SourceError, DataError):  # a damaged one is for whoever reads it
+            looks.append(open_annotation(file).look())
+    return meaning_of(looks)
+
+
+def _are_turned_boxes(polygons: tuple[tuple[Polygon, ...], ...] | None) -> bool:
+    """Whether a polygon.txt is one of rotated boxes, as VOT's are: it has four corners throughout."""
+    return polygons is not None and all(len(polygon) == 4 for of_frame in polygons for polygon in of_frame)
+
+
 def _read_attributes(path: Path) -> tuple[str, ...]:
     if not path.is_file():
         return ()
-    try:
-        attributes = json.loads(path.read_text(encoding="utf-8")).get("attributes", [])
-        if not all(isinstance(attribute, str) for attribute in attributes):
-            raise TypeError
-        return tuple(attributes)
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        do = 'write a JSON object, with a list of words for "attributes"'
-        raise DataError("the file is not as expected", str(path), do) from error
+    do = 'write a JSON object, with a list of words for "attributes"'
+    document = read_json(path, do=do)
+    attributes = document.get("attributes", []) if isinstance(document, dict) else None
+    if not (isinstance(attributes, list) and all(isinstance(attribute, str) for attribute in attributes)):
+        raise DataError("the file is not as expected", str(path), do)
+    return tuple(attributes)

@@ -120,11 +120,17 @@ def test_other_faults_of_a_folder(tmp_path):
 
 
 def test_a_frame_of_another_size_is_an_error(tmp_path):
-    folder = make_sequence(tmp_path / "dog")
-    Image.fromarray(np.zeros((30, 40, 3), np.uint8)).save(folder / "img" / "2.png")
+    names = [f"{number}.png" for number in range(40)]
+    folder = make_sequence(tmp_path / "dog", ["1,2,30,40"] * 40, names)
+    (sequence,) = read_folder(tmp_path)
+    small = Image.fromarray(np.zeros((30, 40, 3), np.uint8))
+    small.save(folder / "img" / "1.png")  # which no look at some of them finds
     (sequence,) = read_folder(tmp_path)
     with pytest.raises(DataError, match=r"40x30 px.*80x60"):
         sequence.read(1)
+    small.save(folder / "img" / "39.png")
+    with pytest.raises(DataError, match=r"40x30 px and the first of its video 80x60.*39.png"):
+        read_folder(tmp_path)
 
 
 def test_split_keeps_a_group_together_and_refuses_unknown_names(tmp_path):
