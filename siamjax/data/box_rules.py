@@ -153,13 +153,14 @@ class _Boxes(NamedTuple):
 
     def fits_on_its_side(self) -> np.ndarray:
         """Whether a box lies in the frame turned by 90 degrees."""
-        return _Boxes(*self[:4], self.width, self.height).beyond().max(axis=0) <= self.slack
+        return self._replace(height=self.width, width=self.height).beyond().max(axis=0) <= self.slack
 
 
 def _present(boxes: np.ndarray, sizes: np.ndarray) -> _Boxes:
     known = np.isfinite(boxes).all(axis=1)
     height, width = np.broadcast_to(sizes, (len(boxes), 2))[known].T.astype(np.float64)
-    return _Boxes(*boxes[known].T.astype(np.float64), height, width)
+    x, y, w, h = boxes[known].T.astype(np.float64)
+    return _Boxes(x, y, w, h, height, width)
 
 
 def _warn(files: Listing[BoxFile], boxes: np.ndarray, sizes: np.ndarray) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image
-
+from siamjax.data.images import opened
 from siamjax.data.listing import image_files, ordered
 from siamjax.errors import SourceError
 
@@ -115,11 +115,9 @@ def _choose(kinds: dict[Kind, dict[tuple[str, ...], Path]]) -> Kind | None:
 
 
 def _mode(path: Path) -> str | None:
-    try:
-        with Image.open(path) as image:
-            return image.mode
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return None
+    with contextlib.suppress(SourceError), opened(path) as image:
+        return image.mode
+    return None
 
 
 def _say_doubles(files: list[Path], where: str) -> None:

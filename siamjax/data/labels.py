@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from siamjax.data.images import opened
 from siamjax.errors import DataError, SourceError
-from siamjax.ops.frames import MAX_SIDE
 from siamjax.outputs import whole_file
 
 VOID = 255  # beside numbers of objects: pixels that nobody could tell
@@ -231,13 +231,11 @@ def _decode(path: Path) -> _Image:
         raise SourceError("the mask is a folder", str(path), "give the PNG file of the first frame; an object that "
                           "appears later needs a run of its own, from the frame where it does")
     try:
-        with Image.open(path) as image:
-            if max(image.size) > MAX_SIDE or not min(image.size):
-                raise ValueError(f"it is {image.width}x{image.height} px")
+        with opened(path) as image:
             return _Image(np.asarray(image), image.format, image.mode)
-    except Exception as error:  # Pillow's decoders raise anything on a damaged file
-        reason = "there is no such file" if isinstance(error, FileNotFoundError) else "it is no image that decodes"
-        raise SourceError(f"the mask cannot be read: {reason}", str(path), "give a PNG file") from error
+    except SourceError as error:
+        what = error.what.replace("the image", "the mask", 1)
+        raise SourceError(what, str(path), "give a PNG file of the frame's size") from error
 
 
 def _channel(image: _Image, path: Path) -> np.ndarray:

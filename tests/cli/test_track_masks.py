@@ -176,7 +176,7 @@ def wrong(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "more", "said"), [
-    ("nowhere.png", (), "no such file"), ("folder", (), "is a folder"), ("text.png", (), "no image that decodes"),
+    ("nowhere.png", (), "no such file"), ("folder", (), "is a folder"), ("text.png", (), "cannot be read"),
     ("lossy.jpg", (), "JPEG"),
     ("larger.png", (), "128x100 px and the first frame 128x96"), ("empty.png", (), "all of its pixels are 0"),
     ("smooth.png", (), "127 different numbers"), ("colours.png", (), "colour picture"), ("deep.png", (), "up to 300"),

@@ -77,7 +77,7 @@ def test_an_empty_mask_is_one_without_the_object(tmp_path):
     (np.tile(np.arange(80, dtype=np.uint8), (60, 1)), DataError, "80|79 different numbers"),
     (ONE.astype(np.uint16) * 300, DataError, "up to 300"),
     (ONE[:50], DataError, "80x50 px and its annotations are for 80x60"),
-    (None, SourceError, "no image that decodes")], ids=["colours", "smooth", "deep", "smaller", "damaged"])
+    (None, SourceError, "cannot be read")], ids=["colours", "smooth", "deep", "smaller", "damaged"])
 def test_what_is_no_mask_is_named(tmp_path, pixels, error, says):
     (tmp_path / "1.png").write_bytes(b"\x89PNG broken")
     if pixels is not None:

@@ -77,8 +77,8 @@ def read_davis(root: str | Path) -> list[Sequence]:
     meanings = [meaning_of(row.look for row in video) for video in rows]
     if Meaning.NUMBERS in meanings:  # and then 255 is void too in a video that has nothing else
         meanings = [meaning or Meaning.NUMBERS for meaning in meanings]
-    return [sequence for video, *of_video in zip(videos, masks, rows, meanings)
-            for sequence in _read_video(images / video.name, *of_video, categories.get(video.name, {}))]
+    return [sequence for video, files, found, meaning in zip(videos, masks, rows, meanings)
+            for sequence in _read_video(images / video.name, files, found, meaning, categories.get(video.name, {}))]
 
 
 def _resolution(root: Path) -> tuple[Path, Path]:
