@@ -14,7 +14,7 @@ from siamjax.data.readers import open_videos
 from siamjax.errors import ConfigError
 from siamjax.evaluation import mask_reports, mask_scoring, reports, results, runner, scoring
 from siamjax.ops import metrics
-from siamjax.outputs import check_folder
+from siamjax.outputs import folder_for
 from siamjax.trackers.loop import track_frames
 from siamjax.weights import zoo
 
@@ -60,14 +60,15 @@ def evaluate(
         if len(sequences) < found:
             print(f"left out, without masks or rotated boxes: {found - len(sequences)} of {found} sequences")
     runner.check_sequences(sequences)
-    check_folder(output)
-    loaded = [load_tracker(name, settings) for name in model or (zoo.DEFAULT,)]
-    entries = runner.contenders(loaded, functools.partial(track_frames, keep_masks=masks))
-    for entry in entries:  # a folder that is taken is known before anything is tracked
-        results.claim(output / entry.name, runner.record_of(entry, data, protocol))
-    for entry in entries:
-        runner.run(entry, sequences, output, data_folder=data, protocol=protocol)
-    folders = [output / entry.name for entry in entries]
+    with folder_for(output):
+        loaded = [load_tracker(name, settings) for name in model or (zoo.DEFAULT,)]
+        entries = runner.contenders(loaded, functools.partial(track_frames, keep_masks=masks))
+        folders = [output / entry.name for entry in entries]
+        with results.unclaimed_if_empty(folders):
+            for entry in entries:  # a folder that is taken is known before anything is tracked
+                results.claim(output / entry.name, runner.record_of(entry, data, protocol))
+            for entry in entries:
+                runner.run(entry, sequences, output, data_folder=data, protocol=protocol)
     if masks:
         scored = [mask_scoring.score_tracker(folder, sequences) for folder in folders]
         page = mask_reports.write_reports(output, scored, sequences, data_folder=data, protocol=protocol)

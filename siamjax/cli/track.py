@@ -20,6 +20,7 @@ from siamjax.data.video import USUAL_RATE, open_source
 from siamjax.errors import BoxError, ConfigError, DataError
 from siamjax.evaluation.label_images import rule_of
 from siamjax.evaluation.track_files import TrackFiles
+from siamjax.evaluation.track_folder import default_folder, noted
 from siamjax.ops.boxes import checked
 from siamjax.trackers.loop import track_frames
 from siamjax.weights.zoo import DEFAULT
@@ -47,7 +48,8 @@ def track(
       init_mask: in place of boxes, an indexed or grey PNG of the first frame's size with one number a target. What
         appears later needs a run of its own.
       model: zoo name, .safetensors file, or output folder of a training.
-      output: folder for tracks.csv, video.mp4 and masks/; by default track-NAME here.
+      output: folder for tracks.csv, video.mp4 and masks/; by default track-NAME here, of a folder img the name of
+        that which it lies in, and track-NAME-2 where track-NAME is another source's.
       video: write the overlay video.
       masks: write masks/NNNNN.png, one a frame, if the model has masks.
       max_pixels: larger pictures are refused, before memory is taken for them.
@@ -71,7 +73,9 @@ def track(
         if objects is not None:  # all checks come before anything is made
             _check_size(objects.labels, frames.size, str(init_mask))
         given = checked(given, frames.size, where="--box")
-        folder = output or Path(f"track-{Path(source).stem or 'video'}")
+        folder = output or default_folder(source)
+        if output is None:  # the next run from another source takes another folder
+            stack.enter_context(noted(folder, source))
         files = stack.enter_context(TrackFiles(folder, fps=(frames.fps or USUAL_RATE) if video else None, rule=rule,
                                                masks=masks, given=None if objects is None else objects.labels))
         if objects is not None and len(objects.ids) == 1 and objects.labels.all():

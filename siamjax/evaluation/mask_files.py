@@ -12,7 +12,7 @@ from siamjax.data.labels import read_labels, write_labels
 from siamjax.errors import DataError, SourceError
 from siamjax.evaluation import davis, label_images, results
 from siamjax.evaluation.label_images import MaskRule
-from siamjax.outputs import check_folder
+from siamjax.outputs import check_folder, safe_name
 from siamjax.trackers.base import Result
 
 
@@ -56,10 +56,20 @@ def read(folder: Path, video: data.Sequence, number: int) -> np.ndarray:
     return labels
 
 
+def check_names(objects: Sequence[data.Sequence]) -> None:
+    """Checks, before anything is tracked, that every frame of a video can have its mask.
+
+    Raises:
+      OutputError: a name that no file can have.
+    """
+    for number in range(len(objects[0].frames)):
+        _file(Path(), objects[0], number)
+
+
 def given_mask(one: data.Sequence) -> np.ndarray:
     """What a tracker starts from, `[H, W]` bool: the true mask of frame 1, or the box filled where there is none."""
     return one.mask(0) if one.masked[0] else davis.box_mask(one.boxes[0], one.size)
 
 
 def _file(folder: Path, video: data.Sequence, number: int) -> Path:
-    return folder / f"{video.frames[number].stem}.png"
+    return folder / f"{safe_name(video.frames[number].stem, f'a frame of {video.group}')}.png"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+from collections.abc import Iterator
+from collections.abc import Sequence as Listing
 from pathlib import Path
 
 import numpy as np
 
 from siamjax.errors import DataError, OutputError
-from siamjax.outputs import check_folder, write_text
+from siamjax.outputs import check_folder, safe_name, write_text
 from siamjax.trackers.base import Result
 
 RECORD = "run.json"
@@ -33,8 +36,12 @@ class StoredRun:
 
 
 def stem(sequence: str) -> str:
-    """File name of a sequence, without its ending: an object `video/2` is in `video-2.txt`."""
-    return sequence.replace("/", "-")
+    """File name of a sequence, without its ending: an object `video/2` is in `video-2.txt`.
+
+    Raises:
+      OutputError: no file can be called so.
+    """
+    return safe_name(sequence.replace("/", "-"), "name of a sequence")
 
 
 def claim(folder: Path, record: dict[str, object]) -> None:
@@ -67,6 +74,21 @@ def claim(folder: Path, record: dict[str, object]) -> None:
         )
     else:
         write_text(file, json.dumps(record, indent=2) + "\n")
+
+
+@contextlib.contextmanager
+def unclaimed_if_empty(folders: Listing[Path]) -> Iterator[None]:
+    """For a block that may `claim` trackers' folders; if it raises, those in which nothing was tracked go again."""
+    fresh = [folder for folder in folders if not (folder / RECORD).exists()]
+    try:
+        yield
+    except BaseException:
+        for folder in fresh:
+            with contextlib.suppress(OSError):  # a result is there
+                (folder / "raw").rmdir()
+                (folder / RECORD).unlink()
+                folder.rmdir()
+        raise
 
 
 def write_run(folder: Path, sequence: str, result: Result) -> None:

@@ -19,8 +19,11 @@ from siamjax.errors import ConfigError, DataError
 from siamjax.evaluation import mask_files, results
 from siamjax.evaluation.label_images import MaskRule, rule_of
 from siamjax.evaluation.protocols import PROTOCOLS, Protocol, Track
+from siamjax.outputs import safe_name
 from siamjax.trackers.base import LoadedTracker
 from siamjax.weights import spec
+
+REPORTS = ("report.json", "report.html")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,8 +52,12 @@ def contenders(
     Args:
       loaded: as `weights.zoo.load` gives them.
       track_frames: `(tracker, params, frames, boxes) -> results`, that is `trackers.loop.track_frames`.
+    Raises:
+      OutputError: a name that no folder can have.
     """
-    names: list[str] = []
+    for entry in loaded:
+        safe_name(entry.name, "--model")
+    names = [*REPORTS]  # which lie beside the folders
     for entry in loaded:
         count = 1
         while (name := entry.name if count == 1 else f"{entry.name}-{count}") in names:
@@ -61,7 +68,7 @@ def contenders(
         return lambda frames, boxes: track_frames(entry.tracker, entry.params, frames, boxes)
 
     return [Contender(name, bound(entry), describe(entry), rule_of(entry.tracker))
-            for name, entry in zip(names, loaded)]
+            for name, entry in zip(names[len(REPORTS):], loaded)]
 
 
 def describe(loaded: LoadedTracker) -> dict[str, object]:
@@ -91,12 +98,17 @@ def check_sequences(sequences: Sequence[data.Sequence]) -> None:
     """Checks, before anything is tracked, that every sequence can be started and stored.
 
     Raises:
-      DataError: no sequences; a first frame without a box; names whose files would collide.
+      DataError: no sequences; a first frame without a box; names whose files or folders would collide.
+      OutputError: a name that no file can have.
     """
     if not sequences:
         raise DataError("no sequences", "data", "give a folder of sequences")
     owners: dict[str, str] = {}
+    groups: dict[str, str] = {}
     for sequence in sequences:
+        if groups.setdefault(folder := results.stem(sequence.group), sequence.group) != sequence.group:
+            raise DataError(f"two videos have the result folder {folder}", f"{groups[folder]} and {sequence.group}",
+                            "rename one")
         if not np.isfinite(sequence.boxes[0]).all():
             raise DataError(
                 "the target is absent from frame 1", sequence.name, "cut the sequence to start where it shows"
@@ -135,6 +147,9 @@ def run(
     folder = output / contender.name
     results.claim(folder, record_of(contender, data_folder, protocol))
     units = rules.split(sequences)
+    if rules.masks:
+        for unit in units:
+            mask_files.check_names(unit)
     todo = [unit for unit in units if not all(results.has_run(folder, sequence.name) for sequence in unit)]
     if done := len(units) - len(todo):
         progress(f"{contender.name}: {done} of {len(units)} sequences are there already")

@@ -215,7 +215,7 @@ def locate(source: str | Path) -> tuple[Path, str]:
         if not (path / "weights.safetensors").is_file():
             raise SourceError("folder without weights.safetensors", str(path),
                               "give the output folder of a finished `siamjax train`")
-        return path / "weights.safetensors", path.name
+        return path / "weights.safetensors", path.resolve().name  # also of `.` and `..`
     if not path.is_file():
         raise SourceError(f"no model or file of the name {str(source)!r}", "model",
                           f"use a file, or one of: {', '.join(ZOO)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -156,9 +157,62 @@ def test_a_taken_folder_is_known_before_any_tracking(loads, data, tmp_path, monk
     (tmp_path / "out/b/raw/one.txt").write_text("1,2,3,4\n")
     with pytest.raises(OutputError, match="unknown run"):
         command.evaluate(data, tmp_path / "out", model=("a", "b"))
-    assert not list((tmp_path / "out/a/raw").iterdir())
+    assert not (tmp_path / "out/a").exists()
 
 
-def test_an_unknown_model_is_an_error(data, tmp_path):
+@pytest.mark.parametrize("name", ["..", ".", "", "../x", "a/b", "nul", "x" * 300])
+def test_a_model_whose_name_leads_elsewhere_leaves_nothing(loads, data, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(command, "load_tracker", lambda model, settings: LoadedTracker(StillTracker(), {}, "c", name))
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(OutputError, match="cannot be the name of a file"):
+        command.evaluate(data, tmp_path / "new" / "out", model=("m",))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(("source", "name"), [("runs/mine", "mine"), (".", "mine"), ("..", "runs"),
+                                              ("..safetensors", None), ("...safetensors", None)])
+def test_results_of_a_model_lie_in_the_output_however_it_is_given(model, data, tmp_path, monkeypatch, capsys, source,
+                                                                  name):
+    for folder in ("runs", "runs/mine"):
+        (tmp_path / folder).mkdir()
+        shutil.copy(model, tmp_path / folder / "weights.safetensors")
+    monkeypatch.chdir(tmp_path if source == "runs/mine" else tmp_path / "runs/mine")
+    if name is None:
+        shutil.copy(model, source)
+    before = {path for path in tmp_path.rglob("*")}
+    status = run(["evaluate", "--data", str(data), "--output", str(tmp_path / "out"), "--model", source])
+    said = capsys.readouterr()
+    made = {path.relative_to(tmp_path).parts[:2] for path in set(tmp_path.rglob("*")) - before}
+    if name is None:
+        assert (status, made) == (2, set())
+        assert said.err.count("\n") == 1
+        assert "cannot be the name of a file" in said.err
+    else:
+        assert status == 0, said.err
+        assert made == {("out",), ("out", name), ("out", "report.json"), ("out", "report.html")}
+
+
+def test_an_unknown_model_is_an_error_and_leaves_nothing(data, tmp_path):
     with pytest.raises(SourceError, match="no model or file"):
-        command.evaluate(data, tmp_path / "out", model=("nothing_of_this_name",))
+        command.evaluate(data, tmp_path / "new/out", model=("nothing_of_this_name",))
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_run_that_fails_at_once_leaves_nothing_and_one_that_fails_later_what_it_did(loads, data, tmp_path,
+                                                                                      monkeypatch):
+    shutil.copytree(data / "one", data / "two")
+
+    allowed = []
+
+    def fail(tracker, params, frames, boxes, keep_masks):
+        if not allowed:
+            raise SourceError("damaged", "a frame", "replace it")
+        return hold(tracker, params, frames, boxes, allowed.pop())
+
+    monkeypatch.setattr(command, "track_frames", fail)
+    for sound, left in (([], set()), ([False], {"one.txt", "one_scores.txt", "one_time.txt"})):
+        allowed[:] = sound
+        with pytest.raises(SourceError, match="damaged"):
+            command.evaluate(data, tmp_path / "out", model=("a",))
+        assert {path.name for path in (tmp_path / "out").rglob("*.txt")} == left
+        assert (tmp_path / "out").exists() == bool(left)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -280,3 +281,15 @@ def test_a_command_line_that_cannot_be_read_is_exit_2(capsys):
     assert run(["track", "--speed", "3"]) == 2
     assert run(["fly"]) == 2
     assert run(["--help"]) == 0
+
+
+def test_two_folders_called_img_do_not_share_an_output_folder(folder, model, tmp_path, monkeypatch, capsys):
+    for name in ("A", "B"):
+        shutil.copytree(folder / "img", tmp_path / name / "img")
+    shutil.copytree(folder / "img", tmp_path / "more/A/img")
+    monkeypatch.chdir(tmp_path)
+    made = []
+    for source in ("A/img", "B/img", "more/A", "A/img"):
+        assert run(["track", source, *BOX, "--model", model, "--no-video"]) == 0
+        made.append(capsys.readouterr().out.split("wrote ")[1].split("/")[0])
+    assert made == ["track-A", "track-B", "track-A-2", "track-A"]
