@@ -175,16 +175,28 @@ def track_videos(tracker: Tracker, params: Params, videos: Sequence[Iterable[Ima
 
 def _run(tracker, params, states, jobs: Iterator, record: Record, *, shared: bool) -> None:
     """Advances chunk by chunk; the next chunk is decoded while the device works on the last one."""
-    pending: tuple[list[Image], Output, float] | None = None
+    pending: tuple[list[Image], Output, int, float] | None = None
     ready = time.perf_counter()
     for images, frames in jobs:
         if pending is not None:
             ready = record.add(*pending, ready)
-        states, outputs = advance(tracker, params, states, frames, shared=shared)
-        # Compilation, if there was one, is over by now: it is nobody's frame time.
-        pending = images, outputs, time.perf_counter()
+        states, outputs, begun = _begun(tracker, params, states, frames, shared=shared)
+        pending = images, outputs, len(jax.tree.leaves(frames)[0]), begun
     if pending is not None:
         record.add(*pending, ready)
+
+
+def _begun(tracker, params, states, frames: Frame, *, shared: bool) -> tuple[Any, Output, float]:
+    """`advance`, and when the device began with it; compilation, if there was one, is nobody's frame time."""
+    compiled, begun = advance._cache_size(), time.perf_counter()
+    new, outputs = advance(tracker, params, states, frames, shared=shared)
+    if advance._cache_size() == compiled:
+        return new, outputs, begun
+    begun = time.perf_counter()
+    if all(leaf.is_ready() for leaf in jax.tree.leaves(outputs)):
+        # It ran before the call came back, as under JAX_DEBUG_NANS: how long, only a second run can tell.
+        new, outputs = advance(tracker, params, states, frames, shared=shared)
+    return new, outputs, begun
 
 
 _END: Any = object()

@@ -40,12 +40,18 @@ class Record:
         if on_frame:
             on_frame(0, first, opening)
 
-    def add(self, images: list[Image], outputs: Output, dispatched: float, ready: float) -> float:
-        """Waits for a chunk's outputs and keeps those of its real frames and lanes; returns the time now."""
+    def add(self, images: list[Image], outputs: Output, steps: int, begun: float, ready: float) -> float:
+        """Waits for a chunk's outputs and keeps those of its real frames and lanes; returns the time now.
+
+        Args:
+          images: the real frames.
+          outputs: `[steps, ...]`; a chunk is filled up with blank frames, which take as long and are no frame's time.
+          begun, ready: when the device began with the chunk at the earliest, and when it was done with the last one.
+        """
         length = len(images)
         new = jax.tree.map(lambda leaf: np.asarray(leaf)[:length, :self.count], outputs)
         now = time.perf_counter()
-        each = np.full(length, (now - max(dispatched, ready)) / length)
+        each = np.full(length, (now - max(begun, ready)) / steps)
         place = slice(self.number, self.number + length)
         self.kept = jax.tree.map(lambda all_, rows: _written(all_, place, rows), self.kept, self._worth_keeping(new))
         self.seconds = _written(self.seconds, place, each)

@@ -170,3 +170,80 @@ def test_the_same_box_for_any_order_of_lanes():
     one, two = run(video([0, 4, 4]), boxes), run(video([0, 4, 4]), boxes[::-1])
     for a, b in zip(one, two[::-1]):
         np.testing.assert_array_equal(a.boxes, b.boxes)
+
+
+class Clock:
+    """A clock that goes on only when told to."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+class Late:
+    """An array that is there `seconds` after it is waited for, the first time."""
+
+    def __init__(self, array, clock, seconds):
+        self.array, self.clock, self.seconds = array, clock, [seconds]
+
+    def is_ready(self):
+        return not self.seconds or not self.seconds[0]
+
+    def __array__(self, dtype=None, copy=None):
+        self.clock.now += self.seconds.pop() if self.seconds else 0
+        return np.asarray(self.array, dtype)
+
+
+class Device:
+    """`advance` on a device that takes 0.1 s a step, padded or not, and 5 s to compile each length of chunk.
+
+    Args:
+      waits: whether the call comes back when all is done, as under JAX_DEBUG_NANS.
+    """
+
+    def __init__(self, clock, waits):
+        self.clock, self.waits, self.lengths = clock, waits, set()
+
+    def _cache_size(self):
+        return len(self.lengths)
+
+    def __call__(self, tracker, params, states, frames, *, shared):
+        steps = len(frames.pixels)
+        self.clock.now += 0 if steps in self.lengths else 5
+        self.lengths.add(steps)
+        self.clock.now += 0.1 * steps * self.waits
+        states, outputs = REAL_ADVANCE(tracker, params, states, frames, shared=shared)
+        first = Late(outputs.box, self.clock, 0 if self.waits else 0.1 * steps)
+        rest = {name: Late(getattr(outputs, name), self.clock, 0) for name in ("score", "lost", "valid")}
+        return states, Output(box=first, **rest)
+
+
+REAL_ADVANCE = loop.advance
+
+
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize("count", [2, 5, 16, 17, 18, 33, 40])
+def test_a_frame_takes_as_long_in_a_full_chunk_as_in_one_that_is_filled_up(monkeypatch, waits, count):
+    clock = Clock()
+    monkeypatch.setattr("time.perf_counter", clock)
+    monkeypatch.setattr(loop, "advance", Device(clock, waits))
+    seconds = run(video(range(count)), on_frame=lambda *_: setattr(clock, "now", clock.now + 7))[0].seconds
+    np.testing.assert_allclose(seconds, [0, *[0.1] * (count - 1)])
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_frames_of_several_videos_take_as_long_whatever_the_chunk(monkeypatch, waits):
+    clock = Clock()
+    monkeypatch.setattr("time.perf_counter", clock)
+    monkeypatch.setattr(loop, "advance", Device(clock, waits))
+    results = loop.track_videos(Counter(), {}, [video(range(18)), video(range(3))], np.array([BOX, BOX]))
+    for result in results:
+        np.testing.assert_allclose(result.seconds[1:], 0.1)
+
+
+def test_boxes_are_the_same_when_a_chunk_is_run_twice_to_time_it(monkeypatch):
+    plain = run(video(range(20)))[0].boxes
+    monkeypatch.setattr(loop, "advance", Device(Clock(), True))
+    np.testing.assert_array_equal(run(video(range(20)))[0].boxes, plain)
