@@ -13,16 +13,19 @@ from siamjax.data.synthetic import make_tracks
 from siamjax.errors import ConfigError
 from siamjax.settings import replace_by_path
 from siamjax.training import loop
+from siamjax.training.checkpoints import FOLDER, check_all, damaged_error
 from siamjax.training.experiment import load_experiment
 
 
 def train(
-    experiment: tyro.conf.Positional[Path],
+    experiment: tyro.conf.Positional[Path | None] = None,
     /,
+    *,
     output: Path,
     data: Path | None = None,
     settings: Annotated[Settings, tyro.conf.arg(name="set")] = (),
     steps: int | None = None,
+    verify: tyro.conf.FlagCreatePairsOff[bool] = False,
 ) -> None:
     """Trains an experiment; run again with the same output it goes on from the last checkpoint.
 
@@ -33,7 +36,13 @@ def train(
         where there is one, is left out of the training. Without data: moving shapes that the package draws itself.
       settings: a setting of the experiment, e.g. optim.peak_lr=1e-3.
       steps: stop after this step, with weights; the schedule stays that of the experiment.
+      verify: train nothing, but read all checkpoints in the output folder and say which are as they were saved.
     """
+    if verify:
+        return _verify(output)
+    if experiment is None:
+        raise ConfigError("no experiment is given", "siamjax train", "give an experiment file, e.g. "
+                          "experiments/siamfc_tiny.py")
     if steps is not None and steps < 1:
         raise ConfigError(f"{steps} steps", "--steps", "train for 1 or more")
     config = load_experiment(experiment)
@@ -52,3 +61,14 @@ def train(
     print(f"track with it: siamjax track SOURCE --model {output}" if config.embedder is None else
           f"how well it tells objects apart: siamjax verify --model {output} --output {output}-verified"
           + (f" --data {data}" if data else ""))
+
+
+def _verify(output: Path) -> None:
+    damaged = {}
+    for step, problem, known in check_all(output):
+        if problem:
+            damaged[step] = problem
+        print(f"checkpoint {step}: " + (f"damaged: {problem}" if problem else "sound" if known else
+                                        "can be read; of an older version, without a digest to hold it against"))
+    if damaged:
+        raise damaged_error(output / FOLDER, damaged)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,9 +18,11 @@ from siamjax.data.views import as_seen
 from siamjax.errors import DataError, TrainingError
 from siamjax.outputs import check_folder
 from siamjax.training import interrupt, optim, output, replicas
-from siamjax.training.checkpoints import Checkpoints, write_provenance
+from siamjax.training.checkpoints import Checkpoints
 from siamjax.training.experiment import Experiment
-from siamjax.training.report import Report
+from siamjax.training.lock import only_training
+from siamjax.training.provenance import write_provenance
+from siamjax.training.report import Report, tell
 from siamjax.training.start import first_state
 from siamjax.training.state import TrainState
 from siamjax.training.step import Augment, make_train_step
@@ -40,46 +43,51 @@ def train(experiment: Experiment, tracks: Sequence[Any], folder: Path, *, data: 
     Raises:
       KeyboardInterrupt: stopped by Ctrl-C or SIGTERM, after a checkpoint was saved.
       TrainingError: too many bad steps in a row.
+      OutputError: another training is at work in the folder; or its disk is full, where the last checkpoint stays.
       SiamjaxError: settings, folder, data or checkpoint that cannot be used, before the first step.
     """
     devices = jax.local_device_count()
     replicas.check_batch_size(experiment.batch_size, processes=jax.process_count(), local_devices=devices)
     check_folder(folder)
-    last_step = min(stop_at or experiment.steps, experiment.steps)
+    with only_training(folder) if jax.process_index() == 0 else contextlib.nullcontext():
+        return _train(experiment, tracks, folder, data, min(stop_at or experiment.steps, experiment.steps))
+
+
+def _train(experiment: Experiment, tracks: Sequence[Any], folder: Path, data: str, last_step: int) -> Path:
+    """`train` up to `last_step`, in a folder of one's own."""
     schedule = optim.make_schedule(experiment.optim, experiment.epochs, experiment.steps_per_epoch)
     phases = experiment.optim.phases(experiment.steps_per_epoch)
     optimisers = [optim.make_optimiser(experiment.optim, schedule, phase) for phase in phases]
     augment = _inputs(experiment, tracks, data)
 
-    checkpoints = Checkpoints(folder, keep=experiment.keep)
-    resumed_at = checkpoints.latest_step()
-    write_provenance(folder, experiment, tracks, data=data, resumed_at=resumed_at)
-    first_step = resumed_at or 0
-    stream = batches(tracks, experiment.data, seed=experiment.seed, batch_size=experiment.batch_size,
-                     start_step=first_step, process_index=jax.process_index(),
-                     process_count=jax.process_count())
-    first_batch = next(stream)
-
-    state = first_state(experiment, optimisers[0], augment, first_batch)
-    optim.check_paths(experiment.optim, state.params)
-    output.check_space(folder, state, experiment.keep)
-    if resumed_at is not None:
-        state = checkpoints.restore(state)
-    # One program a phase, compiled when it is first needed.
-    steps = [(phase.first_step, replicas.replicated(make_train_step(
-        experiment.net, experiment.objective, tx, augment, phase, train_norm=experiment.norm_mode == "train",
-        ema=experiment.ema))) for phase, tx in zip(phases, optimisers, strict=True)]
-    report = Report(folder / "metrics.jsonl", first_step=first_step, last_step=last_step,
-                    batch_size=experiment.batch_size, quiet=jax.process_index() > 0)
-    if resumed_at is not None:
-        report.say(f"resuming from step {resumed_at}")
-    try:
-        state = _run(experiment, steps, state, itertools.chain([first_batch], stream),
-                     range(first_step, last_step), checkpoints, report, schedule)
-    finally:
-        stream.close()
-        report.close()
-        checkpoints.close()
+    with contextlib.closing(Checkpoints(folder, keep=experiment.keep)) as checkpoints:
+        resumed_at = checkpoints.latest_step()
+        write_provenance(folder, experiment, tracks, data=data, resumed_at=resumed_at, say=tell)
+        first_step = resumed_at or 0
+        stream = batches(tracks, experiment.data, seed=experiment.seed, batch_size=experiment.batch_size,
+                         start_step=first_step, process_index=jax.process_index(),
+                         process_count=jax.process_count())
+        with contextlib.closing(stream):
+            first_batch = next(stream)
+            state = first_state(experiment, optimisers[0], augment, first_batch)
+            optim.check_paths(experiment.optim, state.params)
+            output.check_space(folder, state, experiment.keep)
+            if resumed_at is not None:
+                state, known = checkpoints.restore(state)
+                if not known:
+                    tell(f"warning: checkpoint {resumed_at} has no digest, as those of older versions: whether it is "
+                         "as it was saved is not checked")
+            # One program a phase, compiled when it is first needed.
+            steps = [(phase.first_step, replicas.replicated(make_train_step(
+                experiment.net, experiment.objective, tx, augment, phase, train_norm=experiment.norm_mode == "train",
+                ema=experiment.ema))) for phase, tx in zip(phases, optimisers, strict=True)]
+            report = Report(folder / "metrics.jsonl", first_step=first_step, last_step=last_step,
+                            batch_size=experiment.batch_size, quiet=jax.process_index() > 0)
+            with contextlib.closing(report):
+                if resumed_at is not None:
+                    report.say(f"resuming from step {resumed_at}")
+                state = _run(experiment, steps, state, itertools.chain([first_batch], stream),
+                             range(first_step, last_step), checkpoints, report, schedule)
     if jax.process_index() == 0:
         output.write_weights(folder, experiment, state, data)
     return folder / "weights.safetensors"
@@ -100,9 +108,11 @@ def _run(experiment, steps, state, stream, numbers, checkpoints, report, schedul
             last = stopping or done == numbers.stop
             if last or done % experiment.log_every == 0:
                 _log(experiment, pending, replicas.unreplicate(state), report, schedule)
+                checkpoints.check()
             if last or done % experiment.checkpoint_every == 0:
                 checkpoints.save(replicas.unreplicate(state))
             if stopping and done < numbers.stop:
+                checkpoints.wait()
                 report.say(f"stopped after step {done}; the same command goes on from there")
                 raise KeyboardInterrupt
     return replicas.unreplicate(state)

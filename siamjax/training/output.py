@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import shutil
 from pathlib import Path
 
@@ -20,6 +22,21 @@ def check_space(folder: Path, state: TrainState, keep: int) -> None:
     if free < needed:
         raise OutputError(f"{free >> 20} MB free, {keep + 1} checkpoints need {needed >> 20} MB", str(folder),
                           "make space, or lower Experiment.keep")
+
+
+def set_aside(path: Path) -> str:
+    """Gives a damaged file another name, so that nothing of it is lost; says which, in words to put behind its name.
+
+    The first of several processes does it.
+    """
+    free = next(name for name in (path.with_name(f"{path.name}.damaged{number or ''}") for number in itertools.count())
+                if not name.exists())
+    if jax.process_index() > 0:
+        return ""
+    with contextlib.suppress(OSError):
+        path.replace(free)
+        return f" and was kept as {free.name}"
+    return ""
 
 
 def write_weights(folder: Path, experiment: Experiment, state: TrainState, data: str) -> Path:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
 from tqdm import tqdm
 
+from siamjax.errors import OutputError
 from siamjax.outputs import write_text
+from siamjax.training.output import set_aside
 
 
 class Report:
@@ -19,10 +24,12 @@ class Report:
 
     Args:
       path: `metrics.jsonl`; lines of an earlier start beyond `first_step` are taken out, for those steps are
-        done again.
+        done again. Where it is damaged, it is kept under another name and the lines that can be read go on.
       first_step, last_step: this start's.
       batch_size: global, for pairs a second.
       quiet: nothing on the terminal and no file (all processes but the first).
+    Raises:
+      OutputError: the file cannot be written, now or later.
     """
 
     def __init__(self, path: Path, *, first_step: int, last_step: int, batch_size: int, quiet: bool = False):
@@ -30,10 +37,10 @@ class Report:
         self._first_step = first_step
         self._since, self._since_step = time.monotonic(), first_step
         self._bar = None
+        self._path = path
         if quiet:
             return
-        write_text(path, "".join(_lines_until(path, first_step)))
-        self._file = path.open("a", buffering=1)
+        self._start_file(first_step)
         if sys.stderr.isatty():
             self._bar = tqdm(total=last_step, initial=first_step, unit="step", dynamic_ncols=True)
 
@@ -59,12 +66,15 @@ class Report:
     def line(self, record: dict[str, Any]) -> None:
         """One object of metrics.jsonl; numbers that JSON has not become null."""
         if not self._quiet:
-            self._file.write(json.dumps({k: _clean(v) for k, v in record.items()}) + "\n")
+            with self._writing():
+                left = (json.dumps({k: _clean(v) for k, v in record.items()}) + "\n").encode()
+                while left:  # the file has no buffer, which would be written again when it is closed
+                    left = left[self._file.write(left):]
 
     def say(self, text: str) -> None:
         """One line for people."""
         if not self._quiet:
-            tqdm.write(text, file=sys.stderr)
+            tell(text)
 
     def close(self) -> None:
         if self._bar is not None:
@@ -72,17 +82,54 @@ class Report:
         if not self._quiet:
             self._file.close()
 
+    def _start_file(self, first_step: int) -> None:
+        with self._writing():
+            records, whole = _read_lines(self._path)
+            if not whole:
+                kept = set_aside(self._path)
+                self.say(f"warning: {self._path} is damaged{kept}; its lines that can be read go on")
+            kept = [json.dumps(record) + "\n" for record in records if record["step"] <= first_step]
+            write_text(self._path, "".join(kept))
+            self._file = self._path.open("ab", buffering=0)
 
-def _lines_until(path: Path, step: int) -> list[str]:
-    """Lines of earlier starts that hold; a line cut short by a kill does not."""
-    def holds(line: str) -> bool:
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
         try:
-            return json.loads(line)["step"] <= step
-        except (ValueError, KeyError, TypeError):
-            return False
+            yield
+        except OutputError:
+            raise
+        except OSError as error:
+            raise OutputError(f"cannot be written: {error.strerror or error}", str(self._path),
+                              "make space; the same command then goes on from the last checkpoint") from error
 
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-    return [line for line in lines if holds(line)]
+
+def tell(text: str) -> None:
+    """One line for people, from the first of several processes."""
+    if jax.process_index() == 0:
+        tqdm.write(text, file=sys.stderr)
+
+
+def _read_lines(path: Path) -> tuple[list[dict[str, Any]], bool]:
+    """The objects of metrics.jsonl, each with a step, and whether there is nothing else in it.
+
+    A last line that a kill cut short does not count as something else.
+    """
+    try:
+        *lines, cut = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return [], True
+    except IsADirectoryError:
+        return [], False
+    records = [_record(line) for line in lines]
+    return [record for record in [*records, _record(cut)] if record], None not in records
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) and type(record.get("step")) is int else None
 
 
 def _clean(value: Any) -> Any:

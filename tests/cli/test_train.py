@@ -78,3 +78,37 @@ def test_mistakes_are_one_line_and_exit_2(tmp_path, capsys, arguments, says):
     assert said.startswith("error: ")
     assert says in said
     assert not (tmp_path / "out" / "weights.safetensors").exists()
+
+
+def test_verify_says_which_checkpoints_are_as_they_were_saved(tmp_path, capsys):
+    (tmp_path / "narrow.py").write_text(NARROW)
+    out = tmp_path / "out"
+    command = ["train", str(tmp_path / "narrow.py"), "--output", str(out), "--set", "batch_size=4", "--set",
+               "checkpoint_every=1", "--steps", "2"]
+    assert run(command) == 0
+    capsys.readouterr()
+    assert run(["train", "--output", str(out), "--verify"]) == 0
+    assert capsys.readouterr() == ("checkpoint 1: sound\ncheckpoint 2: sound\n", "")
+    largest = max((out / "checkpoints" / "2").rglob("*"), key=lambda path: path.stat().st_size)
+    content = bytearray(largest.read_bytes())
+    content[100:120] = bytes(255 - byte for byte in content[100:120])
+    largest.write_bytes(content)
+    assert run(["train", "--output", str(out), "--verify"]) == 2
+    said = capsys.readouterr()
+    assert said.out.splitlines()[0] == "checkpoint 1: sound"
+    assert said.out.splitlines()[1].startswith("checkpoint 2: damaged: ")
+    assert said.err.startswith("error: checkpoint 2 is damaged: ")
+    assert said.err.count("\n") == 1
+    assert f"delete {out / 'checkpoints' / '2'} to go on from checkpoint 1" in said.err
+    assert run([*command[:-1], "3"]) == 2
+    assert capsys.readouterr().err == said.err
+
+
+@pytest.mark.parametrize("arguments", [["--output", "{}"], ["--output", "{}", "--verify"],
+                                       ["--output", "{}/none", "--verify"]])
+def test_nothing_to_train_and_nothing_to_verify_are_one_line(tmp_path, capsys, arguments):
+    assert run(["train", *(word.format(tmp_path) for word in arguments)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import jax
 import numpy as np
 import pytest
@@ -70,3 +72,16 @@ def experiment_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("experiment") / "small.py"
     path.write_text(EXPERIMENT)
     return path
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of its own, of 3 MB; for root where file systems can be mounted."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    try:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no small file system can be mounted here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)

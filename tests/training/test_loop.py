@@ -11,6 +11,7 @@ from siamjax.errors import ConfigError, OutputError, TrainingError, WeightsError
 from siamjax.settings import replace_by_path
 from siamjax.training import loop, start
 from siamjax.training.experiment import load_experiment
+from siamjax.training.lock import only_training
 from siamjax.types import TrainPair
 from siamjax.weights import files, zoo
 
@@ -109,7 +110,7 @@ def test_unreadable_checkpoint_is_one_clear_error(train, whole, tmp_path):
     for path in (tmp_path / "copy" / "checkpoints" / "24" / "state").rglob("*"):
         if path.is_file():
             path.write_bytes(b"")
-    with pytest.raises(WeightsError, match="checkpoint 24 cannot be read"):
+    with pytest.raises(WeightsError, match="checkpoint 24 is damaged: "):
         train(tmp_path / "copy")
 
 
@@ -178,3 +179,47 @@ def test_crops_come_in_the_order_of_channels_that_the_tracker_gives():
     rgb, bgr = (loop.in_order(augment, order)(None, None) for order in ("rgb", "bgr"))
     assert (rgb.exemplar.tolist(), rgb.search.tolist()) == ([0, 1, 2], [10, 11, 12])
     assert (bgr.exemplar.tolist(), bgr.search.tolist()) == ([2, 1, 0], [12, 11, 10])
+
+
+def test_a_second_training_in_the_folder_is_refused_and_touches_nothing(train, whole, tmp_path):
+    shutil.copytree(whole[0], tmp_path / "copy")
+    before = sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "copy").rglob("*") if path.is_file())
+    with only_training(tmp_path / "copy"), pytest.raises(OutputError, match="another training is at work"):
+        train(tmp_path / "copy")
+    assert before == sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "copy").rglob("*")
+                            if path.is_file())
+
+
+def test_records_that_are_damaged_stop_no_resume(train, whole, tmp_path, capsys):
+    train(tmp_path, stop_at=8)
+    (tmp_path / "experiment.json").write_bytes(b"\xff\x00{")
+    (tmp_path / "metrics.jsonl").write_bytes(b"\xff\n" + (tmp_path / "metrics.jsonl").read_bytes())
+    capsys.readouterr()
+    chex.assert_trees_all_equal(train(tmp_path), whole[1])
+    assert capsys.readouterr().err.count("warning: ") == 2
+    assert [line["step"] for line in lines(tmp_path)] == [4, 8, 12, 16, 20, 24]
+
+
+def test_a_disk_that_fills_is_one_error_and_with_space_it_goes_on_to_the_bit(train, whole, small_disk, monkeypatch):
+    folder, filler = small_disk / "out", small_disk / "filler"
+    train(folder, stop_at=5)
+    monkeypatch.setattr(loop.output, "check_space", lambda *_: None)  # the disk fills while the training runs
+    filler.write_bytes(bytes(shutil.disk_usage(small_disk).free - (100 << 10)))
+    with pytest.raises(OutputError, match=r"No space left on device .*: make space; the same command then goes on"):
+        train(folder, "checkpoint_every=1", "keep=100")
+    assert not [path for path in folder.rglob("*") if "tmp" in path.name or "partial" in path.name]
+    filler.unlink()
+    chex.assert_trees_all_equal(train(folder), whole[1])
+
+
+def test_a_disk_too_full_for_the_weights_is_one_error_and_loses_nothing(train, whole, small_disk, monkeypatch):
+    folder, filler = small_disk / "out", small_disk / "filler"
+    shutil.copytree(whole[0], folder)
+    (folder / "weights.safetensors").unlink()
+    monkeypatch.setattr(loop.output, "check_space", lambda *_: None)
+    filler.write_bytes(bytes(shutil.disk_usage(small_disk).free - (12 << 10)))
+    with pytest.raises(OutputError, match="No space left on device"):
+        train(folder)
+    assert {path.name for path in folder.iterdir()} == {"checkpoints", "experiment.json", "metrics.jsonl"}
+    filler.unlink()
+    chex.assert_trees_all_equal(train(folder), whole[1])
