@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from siamjax.errors import OutputError
+from siamjax import stopping
+from siamjax.errors import OutputError, SiamjaxError
+
+LEFTOVER = re.compile(r"\..+\.(\d+)\.partial")  # see `partial_of`
 
 # Of 255 bytes that file systems allow: `_polygon.txt` and the ending of a partial file come on top.
 LONGEST_NAME = 200
@@ -20,13 +24,16 @@ DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{digit}" for port in ("com", "l
 def check_folder(folder: str | Path) -> Path:
     """Makes `folder` and writes a block in it, so that long work does not fail at its end.
 
+    What processes that were killed have left half-written in it is removed.
+
     Raises:
       OutputError: it cannot be made or written, or its disk is full.
     """
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as probe:
+        _remove_leftovers(folder)
+        with tempfile.TemporaryFile(prefix=".probe", suffix=f".{os.getpid()}.partial", dir=folder) as probe:
             probe.write(b"\0" * 4096)
             probe.flush()
     except OSError as error:
@@ -34,46 +41,108 @@ def check_folder(folder: str | Path) -> Path:
     return folder
 
 
+def partial_of(path: Path) -> Path:
+    """Where this process writes `path` until it is whole: a hidden name beside it that says whose it is."""
+    return path.with_name(f".{path.name}.{os.getpid()}.partial")
+
+
 @contextlib.contextmanager
-def whole_file(path: str | Path, mode: str = "w", *, keep_if_stopped: bool = False) -> Iterator[IO]:
+def whole_file(path: str | Path, mode: str = "w", *, keep_lines: bool = False) -> Iterator[IO]:
     """A file to write that appears under its name when the block ends, and not at all if it raises.
 
     Args:
       path: of the file.
       mode: `w` or `wb`.
-      keep_if_stopped: on Ctrl-C the file appears with what was written: for a table that grows by the line.
+      keep_lines: on Ctrl-C, and where the disk is full, the file appears with the whole lines that were written, if
+        there are any beside the first: for a table that grows by the line.
     Raises:
       OutputError: it cannot be written.
     """
     path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial, keep, done = partial_of(path), False, False
     try:
-        file = open(partial, mode, encoding=None if "b" in mode else "utf-8")  # noqa: SIM115
-    except OSError as error:
-        raise _refused(path, error) from error
-    try:
-        with contextlib.closing(file):
+        # Names of files may hold bytes that are no text; they come out escaped.
+        encoding, errors = (None, None) if "b" in mode else ("utf-8", "backslashreplace")
+        with contextlib.closing(open(partial, mode, encoding=encoding, errors=errors)) as file:
+            take(file)
             yield file
-    except KeyboardInterrupt:
-        partial.replace(path) if keep_if_stopped else partial.unlink(missing_ok=True)
+        with stopping.held():
+            partial.replace(path)
+            done = True
+    except (KeyboardInterrupt, OutputError):
+        keep = keep_lines
+        raise
+    except SiamjaxError:
         raise
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        keep = keep_lines
         raise _refused(path, error) from error
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    try:
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise _refused(path, error) from error
+    finally:
+        if not done:
+            with stopping.held():
+                if keep:
+                    _keep_lines(partial, path)
+                with contextlib.suppress(OSError):
+                    partial.unlink()
 
 
 def write_text(path: str | Path, text: str) -> None:
     """Writes a text file whole or not at all; see `whole_file`."""
     with whole_file(path) as file:
         file.write(text)
+
+
+def take(file: IO) -> bool:
+    """Locks a file against `check_folder` for as long as it is open; True too where the file system has no locks."""
+    try:
+        import fcntl  # not on Windows
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _keep_lines(partial: Path, path: Path) -> None:
+    """Gives the whole lines of `partial` their name, unless there is but a header."""
+    with contextlib.suppress(OSError), open(partial, "rb+") as file:
+        held = file.read(partial.stat().st_size)
+        if held.count(b"\n") > 1:
+            file.truncate(held.rindex(b"\n") + 1)
+            partial.replace(path)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:  # a folder may be written that may not be read
+        return
+    for entry in entries:
+        found = LEFTOVER.fullmatch(entry.name)
+        if found is not None and not _runs(int(found[1])) and entry.is_file(follow_symlinks=False):
+            with contextlib.suppress(OSError), open(entry.path, "rb") as file:
+                if take(file):  # nobody's on another host, whose processes we do not see
+                    os.unlink(entry.path)
+
+
+def _runs(number: int) -> bool:
+    """Whether a process of this number is there; where that cannot be asked, it may be."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(number, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (OSError, IndexError):  # no such files on this system
+        return True
 
 
 def _refused(path: Path, error: OSError) -> OutputError:

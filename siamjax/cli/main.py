@@ -3,74 +3,110 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
+import signal
 import sys
 import warnings
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
-import jax
-import tyro
-from PIL import Image
-
-from siamjax.cli.convert import convert
-from siamjax.cli.doctor import doctor
-from siamjax.cli.embed import embed
-from siamjax.cli.evaluate import evaluate
-from siamjax.cli.match import match
-from siamjax.cli.models import models
-from siamjax.cli.track import track
-from siamjax.cli.train import train
-from siamjax.cli.tune import tune
-from siamjax.cli.verify import verify
-from siamjax.cpu import tune_cpu
+from siamjax import stopping
+from siamjax.cli import surroundings
 from siamjax.errors import SiamjaxError
 
-COMMANDS = {"track": track, "train": train, "evaluate": evaluate, "tune": tune, "convert": convert,
-            "embed": embed, "match": match, "verify": verify, "models": models, "doctor": doctor}
+COMMANDS = ("track", "train", "evaluate", "tune", "convert", "embed", "match", "verify", "models", "doctor")
+STOPPED = "stopped; what was done is kept"
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command line; returns its exit status: 0, 2 for an error, 130 for Ctrl-C."""
-    tune_cpu()
-    use_compilation_cache()
-    warnings.showwarning = _one_line
-    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is lower, and an error
+    """Runs one command line; returns its exit status: 0, 2 for an error, 130 where it was asked to stop."""
     try:
-        tyro.extras.subcommand_cli_from_dict(COMMANDS, args=arguments, prog="siamjax",
-                                             description=sys.modules["siamjax"].__doc__)
-    except SiamjaxError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        with stopping.requests():
+            commands = load_commands()
+            warnings.showwarning = _one_line
+            surroundings.check_platforms()
+            surroundings.use_compilation_cache()
+            status = _call(commands, arguments)
+            sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
-        print("stopped; what was done is kept", file=sys.stderr)
-        return 130
+        _say(STOPPED)
+        return stopping.STATUS
     except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except (SiamjaxError, OSError, MemoryError) as error:
+        _say(f"error: {surroundings.explained(error)}")
+        return 2
+    except RuntimeError as error:
+        if not surroundings.is_short_of_memory(error):
+            raise
+        _say(f"error: {surroundings.explained(error)}")
+        return 2
+
+
+def load_commands() -> dict[str, Callable]:
+    """The functions of `COMMANDS`; loading them takes seconds, in which a stop is a stop."""
+    return {name: getattr(importlib.import_module(f"siamjax.cli.{name}"), name) for name in COMMANDS}
+
+
+def _call(commands: dict[str, Callable], arguments: Sequence[str] | None) -> int:
+    import tyro
+    from PIL import Image
+
+    from siamjax.cpu import tune_cpu
+
+    tune_cpu()
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is lower, and an error
+    try:
+        tyro.extras.subcommand_cli_from_dict(commands, args=arguments, prog="siamjax",
+                                             description=sys.modules["siamjax"].__doc__)
     except SystemExit as stop:  # tyro: 0 after --help, 2 for a command line it cannot read
         return stop.code if isinstance(stop.code, int) else 2
     return 0
 
 
-def use_compilation_cache() -> None:
-    """Keeps compiled programs between runs, in the user's cache folder where it can be written."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    with contextlib.suppress(OSError):
-        folder = base / "siamjax" / "xla"
-        folder.mkdir(parents=True, exist_ok=True)
-        jax.config.update("jax_compilation_cache_dir", str(folder))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-
-
 def _one_line(message, category, filename, lineno, file=None, line=None) -> None:
     """Warnings as people read them, without the place in the code."""
-    print(f"warning: {message}", file=sys.stderr)
+    _say(f"warning: {message}")
+
+
+def _say(line: str) -> None:
+    with contextlib.suppress(OSError):  # nobody may be left to read it
+        print(line, file=sys.stderr, flush=True)
 
 
 def main() -> None:
-    sys.exit(run())
+    signals = [number for number in stopping.SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    _handle(signals, _leave)
+    surroundings.mend_streams()
+    load_commands()
+    _handle(signals, _go_on)  # until and after `run`, which has its own: what it says at its end is not cut off
+    status = run()
+    if status:
+        # Whatever was on its way when the work ended still runs on XLA's threads, and those must not see Python end:
+        # it could be a segmentation fault.
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):
+                stream.flush()
+        os._exit(status)
+    _handle(signals, signal.SIG_DFL)
+
+
+def _handle(signals: Sequence[int], how) -> None:
+    for number in signals:
+        signal.signal(number, how)
+
+
+def _go_on(number, frame) -> None:
+    """Lets the few lines end that are left; not SIG_IGN, which would pass for the wish of who started the program."""
+
+
+def _leave(number, frame) -> None:
+    """Ends the program while it loads, when nothing is made yet: no traceback out of the imports."""
+    _say("stopped; nothing was done")
+    os._exit(stopping.STATUS)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from siamjax import stopping
 from siamjax.data.images import read_image
 from siamjax.data.photos import object_crop
 from siamjax.errors import ConfigError, DataError, SourceError, WeightsError
@@ -133,6 +134,7 @@ def embed_files(loaded: LoadedEmbedder, files: Listing[Path], side: Side, *,
     """
     embed, kept, rows, crops = make_embed(loaded, side), [], [], []
     for file in files:
+        stopping.check()
         try:
             crops.append(crop_for(loaded, side, read_image(file)))
             kept.append(file)

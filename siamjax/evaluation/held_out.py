@@ -9,6 +9,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from siamjax import stopping
 from siamjax.data.augment import make_augment
 from siamjax.data.config import AugmentConfig, DataConfig, Jitter, wide
 from siamjax.data.pipeline import batches
@@ -81,6 +82,7 @@ def embed_pairs(loaded: LoadedEmbedder, tracks: Listing[Track], data: DataConfig
     rows = []
     stream = batches(tracks, data, seed=seed, batch_size=BATCH)
     for _, batch in zip(range(-(-pairs // BATCH)), stream):
+        stopping.check()
         first, second = jax.device_get(embedded(jax.random.key(seed), batch))
         rows.append(Embedded(first, second, batch.similar, batch.identity))
     stream.close()

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from siamjax import stopping
 from siamjax.data.images import read_image
 from siamjax.data.sequences import Sequence
 from siamjax.errors import SourceError
@@ -71,8 +72,10 @@ def read_frames(
 
     Raises:
       SourceError: the first file does not decode: there is nothing to start from.
+      KeyboardInterrupt: a stop was asked for.
     """
     for number, file in enumerate(files):
+        stopping.check()
         try:
             frame = read_image(file, among=files)
         except SourceError:

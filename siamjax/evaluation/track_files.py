@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from siamjax import stopping
 from siamjax.data.labels import write_labels
 from siamjax.errors import OutputError
 from siamjax.evaluation import label_images
@@ -27,7 +29,8 @@ class TrackFiles:
     """Writes answers as they arrive; `with TrackFiles(folder, ...) as files:`, then `files.add` for each frame.
 
     `tracks.csv` and `video.mp4` appear when the block ends, on Ctrl-C with what was done, and not at all on an
-    error. `masks/NNNNN.png`, one a frame, appear one by one. A folder made here in which nothing appeared is removed.
+    error; but where the disk is full, the table keeps its rows. `masks/NNNNN.png`, one a frame, appear one by one. A
+    folder made here in which nothing appeared is removed.
 
     Args:
       folder: to write into; made if need be.
@@ -57,7 +60,8 @@ class TrackFiles:
         check_folder(self.folder)
         with ExitStack() as stack:
             stack.callback(_remove_empty, made)
-            self._table = stack.enter_context(whole_file(self.folder / "tracks.csv", keep_if_stopped=True))
+            self._table = stack.enter_context(whole_file(self.folder / "tracks.csv", keep_lines=True))
+            self._opened = os.fstat(self._table.fileno()).st_ino
             self._video = (None if self.fps is None
                            else stack.enter_context(VideoWriter(self.folder / "video.mp4", self.fps)))
             if self.mask_folder is not None:
@@ -67,11 +71,25 @@ class TrackFiles:
         self._table.write(f"{COLUMNS}{',' + CORNERS if self.rule is not None else ''}\n")
         return self
 
-    def __exit__(self, *raised: Any) -> bool | None:
-        return self._stack.__exit__(*raised)
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        try:
+            self._stack.__exit__(kind, error, trace)
+            if isinstance(error, OutputError):
+                raise error
+        except OutputError as refused:
+            table = self.folder / "tracks.csv"
+            if not (table.is_file() and table.stat().st_ino == self._opened):
+                raise
+            raise OutputError(refused.what, refused.where, f"{refused.do}; {table} has the frames until then"
+                              ) from refused
 
     def add(self, number: int, image: np.ndarray | None, answer: Output) -> None:
         """Writes the answer `[N, ...]` for a frame; `image` is None where it could not be decoded."""
+        stopping.check()
+        with stopping.held():  # the files agree on how many frames there are
+            self._add(number, image, answer)
+
+    def _add(self, number: int, image: np.ndarray | None, answer: Output) -> None:
         for target in range(len(answer.box)):
             place = [*answer.box[target], answer.score[target]]
             row = [str(number), str(target), *(f"{value:.4f}" for value in place),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import av.error
 import numpy as np
 from PIL import Image
 
+from siamjax import outputs, stopping
 from siamjax.errors import ConfigError, OutputError
 
 
@@ -39,19 +39,20 @@ class VideoWriter:
             raise ConfigError(f"a video named '{self.path.name}'", "path", "let its name end in .mp4")
         self._rate = Fraction(fps).limit_denominator(1001)
         # A path from the root up: a colon in a relative one would begin one of FFmpeg's protocols.
-        self._partial = self.path.absolute().with_name(f".{self.path.stem}.{os.getpid()}.partial")
+        self._partial = outputs.partial_of(self.path.absolute())
+        self._file: Any = None
         self._container: Any = None
         self._stream: Any = None
 
     def __enter__(self) -> VideoWriter:
         try:
-            self._partial.touch()  # av would only find out with the first frame
+            self._file = open(self._partial, "wb")  # av would only find out with the first frame
+            outputs.take(self._file)
             self._container = av.open(
                 str(self._partial), "w", format="mp4", options={"movflags": "faststart"}
             )
         except (OSError, av.error.FFmpegError) as error:
-            with contextlib.suppress(OSError):
-                self._partial.unlink()
+            self._remove()
             raise self._refused(error) from error
         return self
 
@@ -65,7 +66,8 @@ class VideoWriter:
                 self._stream.pix_fmt = "yuv420p"
                 self._stream.options = {"crf": "20", "preset": "veryfast"}
             frame = av.VideoFrame.from_ndarray(self._fitted(pixels), format="rgb24")
-            self._container.mux(self._stream.encode(frame))
+            with stopping.held():
+                self._container.mux(self._stream.encode(frame))
         except (OSError, av.error.FFmpegError) as error:
             raise self._refused(error) from error
 
@@ -77,12 +79,20 @@ class VideoWriter:
                 self._container.mux(self._stream.encode())
             self._container.close()
             if finished:
-                self._partial.replace(self.path)
+                with stopping.held():
+                    self._partial.replace(self.path)
         except (OSError, av.error.FFmpegError) as failure:
             if kind is None:  # otherwise the block's own error says more
                 raise self._refused(failure) from failure
         finally:
-            self._partial.unlink(missing_ok=True)
+            self._remove()
+
+    def _remove(self) -> None:
+        """Takes away what did not become the video."""
+        with stopping.held(), contextlib.suppress(OSError):
+            if self._file is not None:
+                self._file.close()
+            self._partial.unlink()
 
     def _fitted(self, pixels: np.ndarray) -> np.ndarray:
         height, width = self._stream.height, self._stream.width
@@ -95,4 +105,5 @@ class VideoWriter:
 
     def _refused(self, error: Exception) -> OutputError:
         reason = getattr(error, "strerror", None) or error
-        return OutputError(f"the video cannot be written: {reason}", str(self.path), "choose another folder")
+        return OutputError(f"the video cannot be written: {reason}", str(self.path),
+                           "choose another folder, on a disk with space left")

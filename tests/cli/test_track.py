@@ -208,39 +208,83 @@ def test_a_read_only_output(clip, model, tmp_path, capsys):
     assert "cannot be written" in printed.err
 
 
-# A shell that runs the tests in the background hands down a SIGINT that is ignored.
-PROGRAM = """
-import signal
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from siamjax.cli.main import main
-main()
-"""
+@pytest.fixture(scope="module")
+def endless(tmp_path_factory):
+    """A folder of more frames than any test waits for: one picture under many names."""
+    root = tmp_path_factory.mktemp("frames")
+    for number in range(40):
+        Image.fromarray(scene(number)).save(root / f"{number:05d}.jpg")
+    for number in range(40, 20000):
+        os.link(root / f"{number % 40:05d}.jpg", root / f"{number:05d}.jpg")
+    return str(root)
 
 
-def test_ctrl_c_keeps_what_was_done(model, tmp_path):
-    root = tmp_path / "frames"
-    root.mkdir()
-    for number in range(3000):
-        Image.fromarray(scene(number % 40)).save(root / f"{number:05d}.jpg")
-    output = tmp_path / "out"
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, "track", str(root), *BOX, "--model", model, "--output", str(output)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:  # until some rows are on the disk
-        partial = list(output.glob(".tracks.csv.*")) if output.is_dir() else []
-        if partial and partial[0].stat().st_size > 4096:
-            break
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+@pytest.fixture
+def tracking(endless, model, tmp_path):
+    """Starts `siamjax track` on them, gives the process when some rows are on the disk."""
+    started = []
+
+    def start(*arguments):
+        output = tmp_path / "out"
+        process = subprocess.Popen(
+            [sys.executable, "-m", "siamjax.cli.main", "track", endless, *BOX, "--model", model, "--output",
+             str(output), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        started.append(process)
+        deadline = time.monotonic() + 300
+        while time.monotonic() < deadline and process.poll() is None:
+            partial = list(output.glob(".tracks.csv.*")) if output.is_dir() else []
+            if partial and partial[0].stat().st_size > 4096:
+                break
+            time.sleep(0.02)
+        return process, output
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_keeps_what_was_done(tracking, number):
+    process, output = tracking()
+    process.send_signal(number)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
-    assert err.strip().splitlines()[-1] == "stopped; what was done is kept"
+    assert err.splitlines() == ["stopped; what was done is kept"]
     table = rows(output)
-    assert 1 < len(table) < 3000
+    assert 1 < len(table) < 20000
     with av.open(str(output / "video.mp4")) as video:
-        assert sum(1 for _ in video.decode(video=0)) >= len(table) - 2
+        assert sum(1 for _ in video.decode(video=0)) == len(table)
     assert sorted(p.name for p in output.iterdir()) == ["tracks.csv", "video.mp4"]
+
+
+def test_what_a_kill_leaves_goes_with_the_next_run(tracking, clip, model, capsys):
+    process, output = tracking()
+    process.kill()
+    process.wait()
+    assert {path.suffix for path in output.iterdir()} == {".partial"}
+    assert track(clip, *BOX, model=model, output=output, capsys=capsys)[0] == 0
+    assert sorted(p.name for p in output.iterdir()) == ["tracks.csv", "video.mp4"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no limits of this kind")
+@pytest.mark.parametrize("limit", [9_000, 60_000])
+def test_a_disk_that_fills_keeps_the_table_and_says_one_line(endless, model, tmp_path, limit):
+    """A limit on the size of files stands for the disk: the video meets it first."""
+    program = (f"import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+               f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
+               "from siamjax.cli.main import main\nmain()")
+    output = tmp_path / "out"
+    done = subprocess.run([sys.executable, "-c", program, "track", endless, *BOX, "--model", model, "--output",
+                           str(output)], capture_output=True, text=True, timeout=300,
+                          env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")})
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert f"{output / 'tracks.csv'} has the frames until then" in done.stderr
+    assert [path.name for path in output.iterdir()] == ["tracks.csv"]
+    assert len(rows(output)) > 1
+    assert all(None not in row.values() for row in rows(output))
 
 
 def test_convert_recognises_refuses_and_leaves_nothing(tmp_path, capsys):
