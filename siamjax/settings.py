@@ -7,8 +7,6 @@ import dataclasses
 import difflib
 import enum
 import functools
-import inspect
-import sys
 import types
 import typing
 from pathlib import Path
@@ -16,23 +14,22 @@ from typing import Any
 
 from flax import linen as nn
 
+from siamjax import fields
 from siamjax.errors import ConfigError
 
 T = typing.TypeVar("T")
-HIDDEN = ("parent", "name")  # fields that linen adds to every module
 
 
 def field_names(settings: Any) -> list[str]:
     """Names of the settings of a dataclass or of a linen module."""
-    hidden = HIDDEN if isinstance(settings, nn.Module) else ()
-    return [f.name for f in dataclasses.fields(settings) if f.init and f.name not in hidden]
+    return fields.names(settings)
 
 
 def replace_by_path(settings: T, path: str, text: str) -> T:
     """`settings` with the field at `path` (`"optim.peak_lr"`) set from `text`, read as the field's type.
 
     Raises:
-      ConfigError: no such field (the message lists those there are), or `text` is not of its type.
+      ConfigError: no such field (the message lists those there are), or `text` is not of its type or out of range.
     """
     return _replace(settings, path.split("."), text, path)
 
@@ -52,23 +49,17 @@ def _replace(settings: Any, names: list[str], text: str, path: str) -> Any:
     if rest:
         value = _replace(getattr(settings, name), rest, text, path)
     else:
-        value = _parse(text, _hint(type(settings), name), path, getattr(settings, name))
+        value = _parse(text, fields.annotation(type(settings), name), path, getattr(settings, name))
     if isinstance(settings, nn.Module):
         return settings.clone(**{name: value})  # type: ignore[arg-type]
     return dataclasses.replace(settings, **{name: value})  # type: ignore[type-var]
 
 
-def _hint(cls: type, name: str):
-    owner = next(c for c in cls.__mro__ if name in inspect.get_annotations(c))
-    hint = inspect.get_annotations(owner)[name]
-    # Only this one field: linen's own annotations do not all resolve.
-    one_field = types.SimpleNamespace(__annotations__={name: hint})
-    return typing.get_type_hints(one_field, vars(sys.modules[owner.__module__]))[name]
-
-
 def _parse(text: str, hint: Any, path: str, old: Any):
     try:
-        return _read(text, hint)
+        return fields.conform(_read(text, hint), hint, path)
+    except fields.Unfit as error:
+        raise ConfigError(f"{path} is {error.found}", where=f"--set {path}={text}", do=f"use {error.wanted}") from None
     except (ValueError, SyntaxError, TypeError):
         pass
     if dataclasses.is_dataclass(old) or callable(old):
@@ -77,12 +68,14 @@ def _parse(text: str, hint: Any, path: str, old: Any):
                           do=f"set its fields: {', '.join(f'{path}.{n}' for n in names)}" if names
                           else "set it in the experiment file")
     raise ConfigError(f"'{text}' is not a value of {path}", where=f"--set {path}={text}",
-                      do=f"give {_words(hint)}, like the present {old!r}")
+                      do=f"give {fields.words(hint)}, like the present {old!r}")
 
 
 def _read(text: str, hint: Any):
     """Value of type `hint` that `text` spells; ValueError where it spells none."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return _read(text, args[0])
     if origin in (typing.Union, types.UnionType):
         if type(None) in args and text.lower() == "none":
             return None
@@ -113,6 +106,7 @@ def _first(text: str, hints: list):
 
 def _checked(value: Any, hint: Any):
     """`value` of a literal, if it is of the (nested tuple) type `hint`."""
+    hint = typing.get_args(hint)[0] if typing.get_origin(hint) is typing.Annotated else hint
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is tuple and isinstance(value, tuple):
         kinds = [args[0]] * len(value) if args[-1:] == (...,) else list(args)
@@ -124,17 +118,6 @@ def _checked(value: Any, hint: Any):
 
 def _refuse(text: str):
     raise ValueError(text)
-
-
-def _words(hint: Any) -> str:
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin is typing.Literal:
-        return "one of " + ", ".join(map(str, args))
-    if origin in (typing.Union, types.UnionType):
-        return " or ".join("none" if a is type(None) else _words(a) for a in args)
-    if origin is tuple:
-        return f"{'' if args[-1:] == (...,) else f'{len(args)} '}values with commas between"
-    return {int: "a whole number", float: "a number", bool: "true or false", str: "text"}.get(hint, str(hint))
 
 
 def describe(value: Any) -> Any:
