@@ -14,7 +14,7 @@ import numbers
 import sys
 import types
 import typing
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from siamjax.errors import ConfigError
 
@@ -48,6 +48,7 @@ Stride = Annotated[int, Within(1, 64)]
 Depth = Annotated[int, Within(0, 64)]  # layers or blocks one after the other
 Factor = Annotated[float, Within(0, 1e6)]
 Margin = Annotated[float, Within(0, 8)]  # round a target, as a share of its mean side
+Lowering = Literal["auto", "lax", "fast"]  # see `ops.conv`
 
 
 class Unfit(ValueError):
@@ -127,7 +128,7 @@ def _typed(value: Any, hint: Any, path: str) -> Any:
     elif hint is float:
         if isinstance(value, numbers.Real) and not isinstance(value, bool):
             return _as_float(value, path)
-    elif not isinstance(hint, type) or isinstance(value, hint):  # Any, Callable, and classes
+    elif hint is Any or not isinstance(hint, type) or isinstance(value, hint):  # a Callable too
         return value
     raise Unfit(path, shown(value), words(hint))
 
@@ -160,20 +161,20 @@ def _as_float(value: Any, path: str) -> Any:
 
 
 def _limit(value: Any, limit: Any, path: str) -> None:
-    if value is None:
+    if isinstance(limit, type):
+        if not isinstance(value, limit):
+            raise Unfit(path, shown(value), words(limit))
+    elif value is None:
         return
-    if isinstance(limit, Within):
+    elif isinstance(limit, Within):
         for number in value if isinstance(value, tuple) else (value,):
             if isinstance(number, tuple):
                 _limit(number, limit, path)
             elif not limit.least <= number <= limit.most:  # NaN too
                 raise Unfit(path, shown(value), f"{'numbers' if isinstance(value, tuple) else 'a number'} "
                                                 f"from {limit.least:g} to {limit.most:g}")
-    elif isinstance(limit, Length):
-        if not limit.least <= len(value) <= limit.most:
-            raise Unfit(path, f"of {len(value)} values", f"{limit.least} to {limit.most} values")
-    elif isinstance(limit, type) and not isinstance(value, limit):
-        raise Unfit(path, shown(value), words(limit))
+    elif isinstance(limit, Length) and not limit.least <= len(value) <= limit.most:
+        raise Unfit(path, f"of {len(value)} values", f"{limit.least} to {limit.most} values")
 
 
 def _bounded(value: Any, limits: typing.Sequence[Any], path: str) -> Any:
@@ -182,7 +183,7 @@ def _bounded(value: Any, limits: typing.Sequence[Any], path: str) -> Any:
         if len(value) > MOST_VALUES and not any(isinstance(limit, Length) for limit in limits):
             raise Unfit(path, f"of {len(value)} values", f"{MOST_VALUES} values at most")
     elif isinstance(value, numbers.Integral):
-        if abs(value) > LARGEST:
+        if abs(int(value)) > LARGEST:
             raise Unfit(path, shown(value), "a smaller number")
     elif isinstance(value, numbers.Real) and not math.isfinite(value):
         raise Unfit(path, shown(value), "a finite number")

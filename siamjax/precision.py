@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 import jax.numpy as jnp
 from jax import lax
 
-from siamjax.errors import ConfigError
+from siamjax import fields
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,16 +20,11 @@ class Precision:
       matmul: name of the `jax.lax.Precision` of convolutions and products.
     """
 
-    compute: str = "float32"
-    matmul: str = "HIGHEST"
+    compute: Literal["float32", "bfloat16"] = "float32"
+    matmul: Literal["DEFAULT", "HIGH", "HIGHEST"] = "HIGHEST"
 
     def __post_init__(self):
-        if self.compute not in ("float32", "bfloat16") or self.matmul not in ("DEFAULT", "HIGH", "HIGHEST"):
-            raise ConfigError(
-                f"precision {self.compute}/{self.matmul} is unknown",
-                where="Precision",
-                do="use float32 or bfloat16, and DEFAULT, HIGH or HIGHEST",
-            )
+        fields.check(self)
 
     @property
     def dtype(self):

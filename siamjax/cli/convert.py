@@ -13,6 +13,7 @@ from siamjax.errors import ConfigError, WeightsError
 from siamjax.outputs import check_folder
 from siamjax.weights import backbones, files, zoo
 from siamjax.weights import convert as conversion
+from siamjax.weights.state_dicts import shortened
 
 RECOGNISED = 0.9  # share of common names from which a checkpoint is taken for a model's
 
@@ -91,7 +92,7 @@ def recognise(tensors, *, where: str) -> list[str]:
     best = max(likeness, key=likeness.__getitem__)
     if likeness[best] < RECOGNISED:
         backbone = backbones.recognised(tensors)
-        some = ", ".join(sorted(tensors)[:4])
+        some = ", ".join(map(shortened, sorted(tensors)[:4]))
         raise WeightsError(f"no known model has its names ({some}, ...); nearest is {best}, "
                            f"{likeness[best]:.0%} alike", where,
                            f"it is a backbone: add --backbone {backbone}" if backbone else

@@ -9,7 +9,7 @@ import tyro
 
 from siamjax.cli.common import parse_box
 from siamjax.data.images import read_image
-from siamjax.errors import BoxError, ConfigError
+from siamjax.errors import BoxError, ConfigError, one_line
 from siamjax.evaluation import embeddings
 from siamjax.nets.contrastive import Side
 from siamjax.ops.boxes import checked
@@ -90,7 +90,7 @@ def _print_nearest(loaded: LoadedEmbedder, one: np.ndarray, gallery: embeddings.
     width = max(map(len, (SAME, OTHER)))
     for distance, index in zip(np.asarray(distances[0]).tolist(), np.asarray(indices[0]).tolist()):
         said = "" if config.threshold is None else f"{_verdict(loaded, distance):{width}}  "
-        print(f"{distance:8.4f}  {said}{gallery.files[index]}")
+        print(f"{distance:8.4f}  {said}{one_line(str(gallery.files[index]), 5000)}")
 
 
 def _verdict(loaded: LoadedEmbedder, distance: float) -> str:

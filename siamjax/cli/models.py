@@ -6,6 +6,7 @@ from pathlib import Path
 
 import tyro
 
+from siamjax.errors import one_line
 from siamjax.weights import files, spec, zoo
 
 
@@ -29,10 +30,11 @@ def models(name: tyro.conf.Positional[str | None] = None, /) -> None:
               "--output F` makes them of a published checkpoint")
         return
     path = zoo.locate(name)[0]
-    _, metadata = files.load(path)
+    metadata = files.read_header(path).metadata
     if entry is not None and not entry.settings_of_file:
         metadata["config"] = spec.dumps(entry.tracker)
-    print(metadata["card"])
+    for line in metadata["card"].splitlines():
+        print(one_line(line, len(line)))
     print()
-    print(files.pretty(metadata))
+    print(files.pretty(metadata, where=str(path)))
     print(f"file: {Path(path).stat().st_size / 1e6:.1f} MB")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import zipfile
 from collections.abc import Callable
 from collections.abc import Sequence as Listing
 from pathlib import Path
@@ -15,6 +14,7 @@ from siamjax import stopping
 from siamjax.data.images import read_image
 from siamjax.data.photos import object_crop
 from siamjax.errors import ConfigError, DataError, SourceError, WeightsError
+from siamjax.evaluation.archives import read_arrays
 from siamjax.nets.contrastive import Side
 from siamjax.ops.views import edge_sketch
 from siamjax.outputs import whole_file
@@ -69,20 +69,18 @@ def read(path: Path) -> Embeddings:
       SourceError: there is no such file.
       DataError: it is no such npz, or what it holds does not fit together.
     """
-    if not path.is_file():
-        raise SourceError("there is no such file", str(path), "check the path, or make it with `siamjax embed`")
     do = "give a file that `siamjax embed` wrote"
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            held = {name: arrays[name] for name in FIELDS}
-    except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise DataError("no embeddings in it", str(path), do) from error
+    held = read_arrays(path, FIELDS, what="embeddings", do=do)
     vectors, files = held["embeddings"], held["files"]
     words = all(held[name].dtype.kind == "U" and held[name].ndim == 0 for name in FIELDS[2:])
     if not (words and files.dtype.kind == "U" and files.ndim == 1 and vectors.ndim == 2 and len(vectors) == len(files)
-            and vectors.size and vectors.dtype.kind == "f" and np.isfinite(vectors).all()):
+            and vectors.size and vectors.dtype.kind == "f"):
         raise DataError("its embeddings and names do not fit together", str(path), do)
-    return Embeddings(vectors.astype(np.float32), files, *(str(held[name]) for name in FIELDS[2:]))
+    with np.errstate(over="ignore"):  # what leaves float32 is not finite, and said below
+        vectors = vectors.astype(np.float32)
+    if not np.isfinite(vectors).all():
+        raise DataError("its embeddings hold numbers that are not finite, such as NaN", str(path), do)
+    return Embeddings(vectors, files, *(str(held[name]) for name in FIELDS[2:]))
 
 
 def crop_for(loaded: LoadedEmbedder, side: Side, image: np.ndarray, box: np.ndarray | None = None) -> np.ndarray:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated
 
 import jax
 from flax import linen as nn
 
+from siamjax.fields import Channels, Kernel, Length, Lowering, Stride, Within
 from siamjax.nets.layers import ConvNorm, Norm, max_pool
 from siamjax.precision import PARITY, Precision
 from siamjax.types import Array
@@ -16,13 +18,13 @@ from siamjax.types import Array
 class Stage:
     """One convolution of an AlexNet and what follows it."""
 
-    features: int
-    kernel_size: int
-    stride: int = 1
-    groups: int = 1
+    features: Channels
+    kernel_size: Kernel
+    stride: Stride = 1
+    groups: Annotated[int, Within(1, 64)] = 1
     norm: bool = True
     relu: bool = True
-    pool_stride: int = 0  # 0: no pooling
+    pool_stride: Annotated[int, Within(0, 64)] = 0  # 0: no pooling
 
 
 # siamfc-pytorch, siamfc/backbones.py; conv5 of V1 and V2 has neither BatchNorm nor ReLU.
@@ -49,12 +51,12 @@ class AlexNet(nn.Module):
     same numbers as the ReLU before pooling here.
     """
 
-    stages: tuple[Stage, ...] = V1
+    stages: Annotated[tuple[Stage, ...], Length(1, 64)] = V1
     norm: Norm = SIAMFC_NORM
-    used_stages: tuple[int, ...] | None = None
+    used_stages: Annotated[tuple[int, ...], Length(1, 64), Within(1, 64)] | None = None
     precision: Precision = PARITY
     axis_name: str | None = None
-    lowering: str = "auto"
+    lowering: Lowering = "auto"
     prepared: bool = False
 
     @nn.compact

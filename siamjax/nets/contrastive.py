@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from siamjax.errors import ConfigError
+from siamjax.fields import Channels
 from siamjax.nets.layers import Norm
 from siamjax.ops.distances import normalised
 from siamjax.precision import PARITY, Precision
@@ -29,7 +30,7 @@ class EmbeddingHead(nn.Module):
       axis_name: see `ConvNorm`.
     """
 
-    features: int = 128
+    features: Channels = 128
     normalise: bool = True
     norm: Norm | None = None
     precision: Precision = PARITY

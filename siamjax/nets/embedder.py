@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Literal
 
 import jax.numpy as jnp
 from flax import linen as nn
 
+from siamjax import fields
 from siamjax.errors import ConfigError
+from siamjax.fields import Factor, Margin, Pixels
 from siamjax.nets.contrastive import Side
 from siamjax.ops import distances
 from siamjax.ops.distances import DistanceName
@@ -34,19 +35,13 @@ class EmbedderConfig:
     first: View = dataclasses.field(default_factory=View)
     second: View = dataclasses.field(default_factory=View)
     distance: DistanceName = "euclidean"
-    threshold: float | None = None
-    context: float = 0.5
-    exemplar_size: int = 127
+    threshold: Factor | None = None
+    context: Margin = 0.5
+    exemplar_size: Pixels = 127
     channel_order: Literal["rgb", "bgr"] = "rgb"
 
     def __post_init__(self):
-        distances.named(self.distance)
-        if self.threshold is not None and not 0 <= self.threshold < math.inf:
-            raise ConfigError(f"threshold is {self.threshold}", "EmbedderConfig.threshold",
-                              "use a distance of 0 or more, or None")
-        if self.channel_order not in ("rgb", "bgr"):
-            raise ConfigError(f"channel_order is {self.channel_order!r}", where="EmbedderConfig.channel_order",
-                              do="use 'rgb' or 'bgr'")
+        fields.check(self)
 
     def build(self, net: nn.Module) -> Embedder:
         """The embedder with `net`."""

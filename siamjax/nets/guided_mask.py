@@ -8,7 +8,7 @@ has the features that an exemplar in its place would have, at every level.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import chex
 import jax
@@ -17,7 +17,8 @@ import numpy as np
 from flax import linen as nn
 from flax import struct
 
-from siamjax.nets.layers import ConvNorm
+from siamjax.fields import Channels, Lowering, Within
+from siamjax.nets.layers import ConvNorm, Part
 from siamjax.nets.mask_heads import take_windows
 from siamjax.nets.rpn_heads import CLASSES, COORDINATES
 from siamjax.nets.siamrpn import by_anchor
@@ -71,7 +72,7 @@ class GuidedMask(nn.Module):
     """
 
     backbone: nn.Module
-    head: Any
+    head: Part
     segment: nn.Module
     anchors: AnchorConfig = AnchorConfig()
 
@@ -140,11 +141,11 @@ class Segment(nn.Module):
       precision, axis_name, lowering, prepared: see `ConvNorm`.
     """
 
-    hidden: int = 64
-    widths: tuple[int, ...] = (32, 16)
+    hidden: Channels = 64
+    widths: Annotated[tuple[int, int], Within(1, 4096)] = (32, 16)
     precision: Precision = PARITY
     axis_name: str | None = None
-    lowering: str = "auto"
+    lowering: Lowering = "auto"
     prepared: bool = False
 
     @nn.compact

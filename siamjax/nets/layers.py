@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from typing import Annotated, Any, TypeAlias
 
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
 
+from siamjax.fields import Channels, Kernel, Lowering, Share, Stride, Within
 from siamjax.ops import conv, shifted
 from siamjax.precision import PARITY, Precision
 from siamjax.types import Array
+
+Part: TypeAlias = Annotated[Any, nn.Module]  # of a net, whose methods are those of its kind
 
 
 @dataclasses.dataclass(frozen=True)
 class Norm:
     """Settings of a BatchNorm; `momentum` is Flax's (the share of the old statistics that stays)."""
 
-    epsilon: float = 1e-5
-    momentum: float = 0.9
+    epsilon: Annotated[float, Within(0, 1)] = 1e-5
+    momentum: Share = 0.9
 
 
 class ConvNorm(nn.Module):
@@ -41,19 +45,19 @@ class ConvNorm(nn.Module):
       prepared: parameters were folded and transformed by `weights.prepare`.
     """
 
-    features: int
-    kernel_size: int
-    stride: int = 1
-    padding: int = 0
-    dilation: int = 1
-    groups: int = 1
+    features: Channels
+    kernel_size: Kernel
+    stride: Stride = 1
+    padding: Annotated[int, Within(0, 512)] = 0
+    dilation: Stride = 1
+    groups: Channels = 1
     use_bias: bool = True
     norm: Norm | None = Norm()
     kernel_init: nn.initializers.Initializer = nn.initializers.xavier_uniform()
     bias_init: nn.initializers.Initializer = nn.initializers.zeros
     precision: Precision = PARITY
     axis_name: str | None = None
-    lowering: str = "auto"
+    lowering: Lowering = "auto"
     prepared: bool = False
 
     @nn.compact

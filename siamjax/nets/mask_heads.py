@@ -7,6 +7,7 @@ out, read as the rows of a square.
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import chex
 import jax
@@ -15,6 +16,7 @@ import numpy as np
 from flax import linen as nn
 from jax import lax
 
+from siamjax.fields import Channels, Length, Lowering, Within
 from siamjax.nets.layers import ConvNorm
 from siamjax.precision import PARITY, Precision
 from siamjax.types import Array
@@ -39,11 +41,11 @@ class Refine(nn.Module):
     experiments/siammask_sharp/custom.py `Refine`.
     """
 
-    widths: tuple[int, ...] = (32, 16, 4)
-    windows: tuple[tuple[int, int], ...] = ((15, 1), (31, 2), (61, 4))
-    side: int = 127
+    widths: Annotated[tuple[int, ...], Length(1, 16), Within(1, 4096)] = (32, 16, 4)
+    windows: Annotated[tuple[tuple[int, int], ...], Length(1, 16), Within(1, 1024)] = ((15, 1), (31, 2), (61, 4))
+    side: Annotated[int, Within(1, 512)] = 127
     precision: Precision = PARITY
-    lowering: str = "auto"
+    lowering: Lowering = "auto"
     prepared: bool = False
 
     @nn.compact
@@ -83,8 +85,8 @@ class Spread(nn.Module):
       precision: see `ConvNorm`.
     """
 
-    features: int
-    side: int
+    features: Channels
+    side: Annotated[int, Within(1, 512)]
     precision: Precision = PARITY
 
     @nn.compact
@@ -108,11 +110,11 @@ class Merge(nn.Module):
       precision, lowering, prepared: see `ConvNorm`.
     """
 
-    width: int
-    features: int
-    side: int
+    width: Channels
+    features: Channels
+    side: Annotated[int, Within(1, 512)]
     precision: Precision = PARITY
-    lowering: str = "auto"
+    lowering: Lowering = "auto"
     prepared: bool = False
 
     @nn.compact

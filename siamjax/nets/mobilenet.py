@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Annotated
 
 import jax
 from flax import linen as nn
 
+from siamjax.fields import Length, Lowering, Within
 from siamjax.nets.layers import ConvNorm
 from siamjax.nets.trunk import Layout, normalised
 from siamjax.precision import PARITY, Precision
@@ -32,13 +34,13 @@ class MobileNetV2(nn.Module):
     the first block too. The paper's last convolution, to 1280 channels, is left out as it is there.
     """
 
-    width: float = 1.4
-    used_layers: tuple[int, ...] = (3, 5, 7)
+    width: Annotated[float, Within(0.05, 16)] = 1.4
+    used_layers: Annotated[tuple[int, ...], Length(1, 8), Within(0, 7)] = (3, 5, 7)
     layout: Layout = DILATED
     normalise: bool = False
     precision: Precision = PARITY
     axis_name: str | None = None
-    lowering: str = "auto"
+    lowering: Lowering = "auto"
     prepared: bool = False
 
     @nn.compact

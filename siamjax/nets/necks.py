@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from flax import linen as nn
 
+from siamjax.fields import Length, Lowering, Within
 from siamjax.nets.layers import ConvNorm
 from siamjax.precision import PARITY, Precision
 from siamjax.types import Array
@@ -26,12 +29,12 @@ class Adjust(nn.Module):
     Source: SiamRPN++ (Li et al. 2019), section 3.4; PySOT, neck/neck.py.
     """
 
-    widths: tuple[int, ...] = (256, 256, 256)
-    centre: int = 7
-    margin: int | None = None
+    widths: Annotated[tuple[int, ...], Length(1, 16), Within(1, 16384)] = (256, 256, 256)
+    centre: Annotated[int, Within(1, 64)] = 7
+    margin: Annotated[int, Within(0, 64)] | None = None
     precision: Precision = PARITY
     axis_name: str | None = None
-    lowering: str = "auto"
+    lowering: Lowering = "auto"
     prepared: bool = False
 
     def setup(self):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import jax.numpy as jnp
 from flax import linen as nn
 
+from siamjax.fields import Within
 from siamjax.ops.distances import normalised
 from siamjax.types import Array
 
@@ -37,7 +40,7 @@ class PooledHead(nn.Module):
       centred: the mean is a parameter `[C]`, that of many objects; False takes off that of an embedding's own numbers.
     """
 
-    margin: int = 1
+    margin: Annotated[int, Within(0, 64)] = 1
     centred: bool = True
 
     @nn.compact

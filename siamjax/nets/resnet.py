@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Annotated
 
 import jax
 from flax import linen as nn
 
+from siamjax.fields import Length, Lowering, Within
 from siamjax.nets.layers import ConvNorm, max_pool
 from siamjax.nets.trunk import Layout, normalised
 from siamjax.precision import PARITY, Precision
@@ -32,15 +34,15 @@ class ResNet(nn.Module):
     Source: PySOT, models/backbone/resnet_atrous.py.
     """
 
-    blocks: tuple[int, ...] = (3, 4, 6, 3)
+    blocks: Annotated[tuple[int, ...], Length(1, 4), Within(1, 64)] = (3, 4, 6, 3)
     bottleneck: bool = True
-    width: int = 64
-    used_layers: tuple[int, ...] = (2, 3, 4)
+    width: Annotated[int, Within(1, 1024)] = 64
+    used_layers: Annotated[tuple[int, ...], Length(1, 5), Within(0, 4)] = (2, 3, 4)
     layout: Layout = DILATED
     normalise: bool = False
     precision: Precision = PARITY
     axis_name: str | None = None
-    lowering: str = "auto"
+    lowering: Lowering = "auto"
     prepared: bool = False
 
     @nn.compact

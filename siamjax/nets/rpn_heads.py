@@ -7,12 +7,13 @@ channel `kind * A + a` is of anchor `a`.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from siamjax.fields import Channels, Length, Lowering, Within
 from siamjax.nets.layers import ConvNorm
 from siamjax.ops import xcorr
 from siamjax.precision import PARITY, Precision
@@ -31,11 +32,11 @@ class DepthwiseBranch(nn.Module):
     Source: SiamRPN++ (Li et al. 2019), section 3.4; PySOT, head/rpn.py `DepthwiseXCorr`.
     """
 
-    hidden: int
-    features: int
+    hidden: Channels
+    features: Channels
     precision: Precision = PARITY
     axis_name: str | None = None
-    lowering: str = "auto"
+    lowering: Lowering = "auto"
     prepared: bool = False
 
     def setup(self):
@@ -76,11 +77,11 @@ class DepthwiseRPN(nn.Module):
     Source: SiamRPN++ (Li et al. 2019), section 3.4; PySOT, head/rpn.py `DepthwiseRPN`.
     """
 
-    hidden: int = 256
-    num_anchors: int = 5
+    hidden: Channels = 256
+    num_anchors: Annotated[int, Within(1, 4096)] = 5
     precision: Precision = PARITY
     axis_name: str | None = None
-    lowering: str = "auto"
+    lowering: Lowering = "auto"
     prepared: bool = False
 
     def setup(self):
@@ -107,12 +108,12 @@ class MultiRPN(nn.Module):
     Source: SiamRPN++ (Li et al. 2019), section 3.3; PySOT, head/rpn.py `MultiRPN`.
     """
 
-    hidden: tuple[int, ...] = (256, 256, 256)
+    hidden: Annotated[tuple[int, ...], Length(1, 16), Within(1, 16384)] = (256, 256, 256)
     weighted: bool = True
-    num_anchors: int = 5
+    num_anchors: Annotated[int, Within(1, 4096)] = 5
     precision: Precision = PARITY
     axis_name: str | None = None
-    lowering: str = "auto"
+    lowering: Lowering = "auto"
     prepared: bool = False
 
     def setup(self):
@@ -143,11 +144,11 @@ class UpChannelRPN(nn.Module):
     Source: SiamRPN (Li et al. 2018), section 3.2; PySOT, head/rpn.py `UPChannelRPN`.
     """
 
-    hidden: int = 256
-    num_anchors: int = 5
+    hidden: Channels = 256
+    num_anchors: Annotated[int, Within(1, 4096)] = 5
     precision: Precision = PARITY
     axis_name: str | None = None
-    lowering: str = "auto"
+    lowering: Lowering = "auto"
     prepared: bool = False
 
     def setup(self):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 from flax import linen as nn
 
+from siamjax.fields import Factor
 from siamjax.ops import xcorr
 from siamjax.types import Array
 
@@ -20,7 +21,7 @@ class SiamFC(nn.Module):
     """
 
     backbone: nn.Module
-    response_scale: float = 1e-3
+    response_scale: Factor = 1e-3
     logit_bias: bool = False
 
     def setup(self):

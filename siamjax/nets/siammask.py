@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from flax import struct
 
+from siamjax.nets.layers import Part
 from siamjax.nets.mask_heads import take_windows
 from siamjax.nets.rpn_heads import CLASSES, COORDINATES, DepthwiseBranch
 from siamjax.nets.siamrpn import by_anchor
@@ -44,7 +45,7 @@ class SiamMask(nn.Module):
 
     backbone: nn.Module
     neck: nn.Module | None
-    head: Any
+    head: Part
     mask: DepthwiseBranch
     refine: nn.Module | None = None
 

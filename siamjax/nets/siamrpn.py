@@ -6,6 +6,7 @@ from typing import Any
 
 from flax import linen as nn
 
+from siamjax.nets.layers import Part
 from siamjax.nets.rpn_heads import CLASSES, COORDINATES
 from siamjax.types import Array
 
@@ -23,7 +24,7 @@ class SiamRPN(nn.Module):
     """
 
     backbone: nn.Module
-    head: Any
+    head: Part
     neck: nn.Module | None = None
 
     def embed_exemplar(self, image: Array, *, train: bool = False) -> Any:

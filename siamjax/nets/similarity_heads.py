@@ -7,13 +7,14 @@ the same for any kind of target.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from siamjax.nets.layers import ConvNorm
+from siamjax.fields import Channels, Depth, Factor, Lowering, Within
+from siamjax.nets.layers import ConvNorm, Part
 from siamjax.nets.rpn_heads import CLASSES, COORDINATES
 from siamjax.ops import xcorr
 from siamjax.precision import PARITY, Precision
@@ -39,13 +40,13 @@ class PixelwiseRPN(nn.Module):
     Source: the correlation is RANet's (Wang et al. 2019), used for boxes by Alpha-Refine (Yan et al. 2021).
     """
 
-    hidden: int = 128
-    context: int = 64
-    depth: int = 2
-    num_anchors: int = 5
+    hidden: Channels = 128
+    context: Channels = 64
+    depth: Depth = 2
+    num_anchors: Annotated[int, Within(1, 4096)] = 5
     precision: Precision = PARITY
     axis_name: str | None = None
-    lowering: str = "auto"
+    lowering: Lowering = "auto"
     prepared: bool = False
 
     def kernels(self, z: Array, *, train: bool = False) -> Array:
@@ -90,8 +91,8 @@ class SimilarityRPN(nn.Module):
       response_scale: factor on the raw response, that of the SiamFC which the trunk is from.
     """
 
-    rpn: Any
-    response_scale: float = 1e-3
+    rpn: Part
+    response_scale: Factor = 1e-3
 
     def setup(self):
         self.gain = self.param("gain", lambda key: jnp.array([0.1, 1.0], jnp.float32))

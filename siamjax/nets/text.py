@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from siamjax.fields import Channels, Kernel, Within
 from siamjax.precision import PARITY, Precision
 from siamjax.types import Array
 
@@ -22,9 +25,9 @@ class TextBackbone(nn.Module):
       precision: dtype and precision of the products.
     """
 
-    words: int
-    features: int = 64
-    kernel_size: int = 3
+    words: Annotated[int, Within(1, 1_000_000)]
+    features: Channels = 64
+    kernel_size: Kernel = 3
     precision: Precision = PARITY
 
     @nn.compact

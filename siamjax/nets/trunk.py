@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated
 
 import jax.numpy as jnp
 
+from siamjax.fields import Length, Within
 from siamjax.types import Array
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet, RGB in 0..1, as torchvision's models take them
@@ -23,8 +25,8 @@ class Layout:
         Li et al. 2019, section 3.2).
     """
 
-    strides: tuple[int, ...]
-    dilations: tuple[int, ...]
+    strides: Annotated[tuple[int, ...], Length(1, 16), Within(1, 64)]
+    dilations: Annotated[tuple[int, ...], Length(1, 16), Within(1, 64)]
     padded: bool = False
 
     def padding(self, stride: int, dilation: int = 1) -> int:

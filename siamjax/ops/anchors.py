@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Annotated
 
 import jax.numpy as jnp
 import numpy as np
 
+from siamjax import fields
 from siamjax.errors import ConfigError
+from siamjax.fields import Length, Stride, Within
 from siamjax.types import Array, ArrayLike
 
 
@@ -22,17 +25,13 @@ class AnchorConfig:
       scales: factors on the stride.
     """
 
-    stride: int = 8
-    ratios: tuple[float, ...] = (0.33, 0.5, 1.0, 2.0, 3.0)
-    scales: tuple[int, ...] = (8,)
+    stride: Stride = 8
+    ratios: Annotated[tuple[float, ...], Length(1, 64), Within(1e-3, 1e3)] = (0.33, 0.5, 1.0, 2.0, 3.0)
+    scales: Annotated[tuple[int, ...], Length(1, 64), Within(1, 1024)] = (8,)
 
     def __post_init__(self):
-        for name in ("ratios", "scales"):
-            values = getattr(self, name)
-            if not values or not all(math.isfinite(v) and v > 0 for v in values):
-                raise ConfigError(f"{name} are {values}", where=f"AnchorConfig.{name}",
-                                  do="use one positive number or more")
-        if self.stride < 1 or base_sizes(self).min() < 1:
+        fields.check(self)
+        if base_sizes(self).min() < 1:
             raise ConfigError(f"anchors of no area: {base_sizes(self).tolist()}", where="AnchorConfig",
                               do="use a larger stride, or ratios nearer to 1")
 

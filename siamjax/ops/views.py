@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from siamjax import fields
 from siamjax.errors import ConfigError, DataError
+from siamjax.fields import Length, Pixels
 from siamjax.types import Array
 
 GREY = (0.299, 0.587, 0.114)  # of ITU-R BT.601
@@ -29,13 +31,11 @@ class View:
     """
 
     modality: Literal["image", "sketch", "words"] = "image"
-    size: int = 127
-    vocabulary: tuple[str, ...] = ()
+    size: Pixels = 127
+    vocabulary: Annotated[tuple[str, ...], Length(0, 1_000_000)] = ()
 
     def __post_init__(self):
-        if self.modality not in MODALITIES or self.size < 1:
-            raise ConfigError(f"modality {self.modality!r} of size {self.size}", "View",
-                              f"use one of {', '.join(MODALITIES)} and 1 or more")
+        fields.check(self)
         if (self.modality == "words") != bool(self.vocabulary) or len(set(self.vocabulary)) < len(self.vocabulary):
             raise ConfigError(f"{len(self.vocabulary)} words of vocabulary for the modality {self.modality!r}",
                               "View.vocabulary", "name each word once, of the modality 'words' alone")

@@ -11,6 +11,7 @@ from flax import struct
 from jax import lax
 
 from siamjax.errors import ConfigError
+from siamjax.fields import Factor, Pixels, Share
 from siamjax.ops import boxes
 from siamjax.trackers import siamrpn
 from siamjax.trackers.base import LoadedTracker, Output, as_frame, hold
@@ -29,20 +30,20 @@ class LongTermConfig(siamrpn.SiamRPNConfig):
     `lost_threshold` has no part here: the two confidences decide.
     """
 
-    penalty_k: float = 0.05
-    window_influence: float = 0.28
-    lr: float = 0.22
-    lost_search_size: int = 831
-    lost_window_influence: float = 0.001
-    confidence_low: float = 0.8
-    confidence_high: float = 0.998
+    penalty_k: Factor = 0.05
+    window_influence: Share = 0.28
+    lr: Share = 0.22
+    lost_search_size: Pixels = 831
+    lost_window_influence: Share = 0.001
+    confidence_low: Share = 0.8
+    confidence_high: Share = 0.998
 
     def __post_init__(self):
         super().__post_init__()
         if self.lost_search_size < self.search_size:
             raise ConfigError(f"lost_search_size is {self.lost_search_size}", "LongTermConfig.lost_search_size",
                               f"use at least search_size, {self.search_size}")
-        if not 0 <= self.confidence_low <= self.confidence_high <= 1:
+        if self.confidence_low > self.confidence_high:
             raise ConfigError(f"confidences are {self.confidence_low} and {self.confidence_high}",
                               "LongTermConfig.confidence_low", "use 0 <= confidence_low <= confidence_high <= 1")
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from flax import struct
 
+from siamjax import fields
 from siamjax.errors import ConfigError
+from siamjax.fields import Factor, Margin, Pixels, Share, Stride, Within
 from siamjax.ops import boxes, crops, resize
 from siamjax.trackers import postprocess
 from siamjax.trackers.base import Output, as_frame, hold
@@ -39,43 +41,32 @@ class SiamFCConfig:
       channel_order: order of channels the net was trained on.
     """
 
-    exemplar_size: int = 127
-    search_size: int = 255
-    stride: int = 8
-    context: float = 0.5
-    upsampling: int = 16
-    num_scales: int = 3
-    scale_step: float = 1.0375
-    scale_penalty: float = 0.9745
-    scale_lr: float = 0.59
-    window_influence: float = 0.176
-    template_rate: float = 0.0
-    score_scale: float | None = None
-    score_offset: float | None = None
-    lost_threshold: float = 0.2
+    exemplar_size: Pixels = 127
+    search_size: Pixels = 255
+    stride: Stride = 8
+    context: Margin = 0.5
+    upsampling: Annotated[int, Within(1, 64)] = 16
+    num_scales: Annotated[int, Within(1, 33)] = 3
+    scale_step: Annotated[float, Within(1, 2)] = 1.0375
+    scale_penalty: Annotated[float, Within(0, 10)] = 0.9745
+    scale_lr: Share = 0.59
+    window_influence: Share = 0.176
+    template_rate: Share = 0.0
+    score_scale: Factor | None = None
+    score_offset: Annotated[float, Within(-1e6, 1e6)] | None = None
+    lost_threshold: Share = 0.2
     resampling: crops.Resampling = "float"
-    channel_order: str = "rgb"
+    channel_order: Literal["rgb", "bgr"] = "rgb"
 
     def __post_init__(self):
         def refuse(field, rule):
             raise ConfigError(f"{field} is {getattr(self, field)!r}", f"SiamFCConfig.{field}", rule)
 
-        if self.num_scales < 1 or self.num_scales % 2 == 0:
+        fields.check(self)
+        if self.num_scales % 2 == 0:
             refuse("num_scales", "use an odd number: 1, 3, 5")
-        for field in ("exemplar_size", "search_size", "stride", "upsampling"):
-            if getattr(self, field) < 1:
-                refuse(field, "use a positive number of pixels")
-        for field in ("scale_lr", "window_influence", "template_rate"):
-            if not 0 <= getattr(self, field) <= 1:
-                refuse(field, "use a share between 0 and 1")
-        if not self.scale_step >= 1:
-            refuse("scale_step", "use a factor of at least 1, e.g. 1.0375")
         if (self.score_scale is None) != (self.score_offset is None):
             refuse("score_scale", "give score_scale and score_offset together, or neither")
-        if self.resampling not in ("float", "reference"):
-            refuse("resampling", "use float or reference")
-        if self.channel_order not in ("rgb", "bgr"):
-            refuse("channel_order", "use rgb or bgr")
 
     def settings(self) -> Settings:
         return Settings(**{field.name: jnp.float32(getattr(self, field.name) or 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,7 @@ from flax import linen as nn
 from flax import struct
 
 from siamjax.errors import ConfigError
+from siamjax.fields import Factor, Share, Within
 from siamjax.ops import boxes, crops, masks, rectangles
 from siamjax.trackers import siamrpn
 from siamjax.trackers.base import Output, as_frame, hold
@@ -36,29 +37,15 @@ class SiamMaskConfig(siamrpn.SiamRPNConfig):
         (PySOT) or not yet (SiamMask).
     """
 
-    penalty_k: float = 0.04
-    window_influence: float = 0.42
-    lr: float = 0.25
+    penalty_k: Factor = 0.04
+    window_influence: Share = 0.42
+    lr: Share = 0.25
     crop_rule: crops.Rule = "siammask"
-    mask_size: int = 127
-    mask_threshold: float = 0.3
+    mask_size: Annotated[int, Within(2, 512)] = 127
+    mask_threshold: Share = 0.3
     rectangle: Rectangle = "rotated"
-    mask_border: float = -1.0
+    mask_border: Annotated[float, Within(-1e6, 0)] = -1.0
     fallback_clipped: bool = False
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.mask_size < 2:
-            raise ConfigError(f"mask_size is {self.mask_size}", "SiamMaskConfig.mask_size",
-                              "use the side of the net's masks, 127 or 63 as published")
-        if not 0 <= self.mask_threshold <= 1:
-            raise ConfigError(f"mask_threshold is {self.mask_threshold}", "SiamMaskConfig.mask_threshold",
-                              "use a probability between 0 and 1")
-        if self.rectangle not in RECTANGLES:
-            raise ConfigError(f"rectangle is {self.rectangle!r}", "SiamMaskConfig.rectangle",
-                              f"use one of {', '.join(RECTANGLES)}")
-        if self.mask_border > 0:
-            raise ConfigError(f"mask_border is {self.mask_border}", "SiamMaskConfig.mask_border", "use 0 or less")
 
     def settings(self) -> SiamMaskSettings:
         return SiamMaskSettings(*(jnp.float32(getattr(self, field.name) or 0)

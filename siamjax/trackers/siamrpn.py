@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from flax import struct
 
+from siamjax import fields
 from siamjax.errors import ConfigError
+from siamjax.fields import Factor, Margin, Pixels, Share, Within
 from siamjax.ops import anchors, boxes, crops
 from siamjax.ops.anchors import AnchorConfig
 from siamjax.trackers import postprocess
@@ -48,45 +50,30 @@ class SiamRPNConfig:
       channel_order: order of channels the net was trained on.
     """
 
-    exemplar_size: int = 127
-    search_size: int = 255
+    exemplar_size: Pixels = 127
+    search_size: Pixels = 255
     anchors: AnchorConfig = dataclasses.field(default_factory=AnchorConfig)
-    context: float = 0.5
-    penalty_k: float = 0.04
-    window_influence: float = 0.44
-    lr: float = 0.4
-    temperature: float = 1.0
-    score_scale: float | None = None
-    score_offset: float | None = None
-    lost_threshold: float = 0.5
+    context: Margin = 0.5
+    penalty_k: Factor = 0.04
+    window_influence: Share = 0.44
+    lr: Share = 0.4
+    temperature: Annotated[float, Within(1e-6, 1e6)] = 1.0
+    score_scale: Factor | None = None
+    score_offset: Annotated[float, Within(-1e6, 1e6)] | None = None
+    lost_threshold: Share = 0.5
     self_correction: bool = False
     half_pixel: bool = False
     resampling: crops.Resampling = "float"
     crop_rule: crops.Rule = "pysot"
-    channel_order: str = "bgr"
+    channel_order: Literal["rgb", "bgr"] = "bgr"
 
     def __post_init__(self):
-        def refuse(field, rule):
-            raise ConfigError(f"{field} is {getattr(self, field)!r}", f"{type(self).__name__}.{field}", rule)
-
-        for field in ("exemplar_size", "search_size"):
-            if getattr(self, field) < 1:
-                refuse(field, "use a positive number of pixels")
-        for field in ("window_influence", "lr", "lost_threshold"):
-            if not 0 <= getattr(self, field) <= 1:
-                refuse(field, "use a share between 0 and 1")
-        if not self.penalty_k >= 0:
-            refuse("penalty_k", "use 0 or more")
-        if not self.temperature > 0:
-            refuse("temperature", "use a positive number, 1 as published")
+        fields.check(self)
         if (self.score_scale is None) != (self.score_offset is None):
-            refuse("score_scale", "give score_scale and score_offset together, or neither")
-        if self.resampling not in ("float", "reference"):
-            refuse("resampling", "use float or reference")
-        if self.crop_rule not in ("pysot", "siammask"):
-            refuse("crop_rule", "use pysot or siammask")
-        if self.channel_order not in ("rgb", "bgr"):
-            refuse("channel_order", "use rgb or bgr")
+            raise ConfigError(f"score_scale is {self.score_scale!r}", f"{type(self).__name__}.score_scale",
+                              "give score_scale and score_offset together, or neither")
+        if self.crop_rule == "siamfc":
+            raise ConfigError("crop_rule is 'siamfc'", f"{type(self).__name__}.crop_rule", "use pysot or siammask")
 
     def settings(self) -> Settings:
         return Settings(*(jnp.float32(getattr(self, field.name) or 0) for field in dataclasses.fields(Settings)))

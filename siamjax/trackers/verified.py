@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from flax import struct
 
-from siamjax.errors import ConfigError
+from siamjax.fields import Factor, Share, Within
 from siamjax.nets.identity import embed_object
 from siamjax.ops import crops, distances
 from siamjax.trackers import postprocess, siamrpn
@@ -32,18 +32,9 @@ class VerifiedConfig(LongTermConfig):
         which `confidence_low` and `confidence_high` are thresholds of; `evaluation.calibration` fits all three.
     """
 
-    stage: int = 3
-    identity_rate: float = 0.3
-    distance_scale: float = 0.0
-
-    def __post_init__(self):
-        super().__post_init__()
-        if not 0 <= self.identity_rate <= 1:
-            raise ConfigError(f"identity_rate is {self.identity_rate}", "VerifiedConfig.identity_rate",
-                              "use a share between 0 and 1")
-        if not self.distance_scale >= 0:
-            raise ConfigError(f"distance_scale is {self.distance_scale}", "VerifiedConfig.distance_scale",
-                              "use 0 or more: a score falls with the distance")
+    stage: Annotated[int, Within(1, 64)] = 3
+    identity_rate: Share = 0.3
+    distance_scale: Factor = 0.0
 
     def settings(self) -> VerifiedSettings:
         return VerifiedSettings(*(jnp.float32(getattr(self, field.name) or 0)

@@ -7,7 +7,6 @@ A converted file holds `backbone/...` alone, in the names of a tracker with this
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -158,10 +157,10 @@ def check_input(metadata: Mapping[str, str], backbone: Any, channel_order: str, 
 
 def _normalises(config: str, where: str) -> bool:
     """Whether the backbone of a file's settings has `normalise`; read as JSON, as a net may be the user's own."""
+    settings = spec.parse(config, where=where)
     try:
-        settings = json.loads(config)
         return bool(settings.get("net", {}).get("backbone", settings).get("normalise", False))
-    except (ValueError, AttributeError) as error:
+    except AttributeError as error:
         raise WeightsError("its settings cannot be read", where, "use a file written by siamjax") from error
 
 

@@ -10,6 +10,7 @@ from flax import traverse_util
 
 from siamjax.errors import WeightsError
 from siamjax.weights.names import Names
+from siamjax.weights.state_dicts import shortened, what_is_not_finite
 
 SHOWN = 6  # names listed of each kind in a message
 
@@ -26,14 +27,15 @@ def convert(tensors: Mapping[str, np.ndarray], names: Names, wanted: Any, *, whe
     Returns:
       the variables dict, float32.
     Raises:
-      WeightsError: lists missing, unexpected and misshapen names, and names with values that are not finite.
+      WeightsError: lists missing, unexpected and misshapen names; or, where the names are right, those with values
+        that are not finite or not floats.
     """
     theirs = _without_counters(tensors)
     shapes = _shapes(wanted)
     spellings = _spellings(names)
     assert set(shapes) == set(spellings), f"net and table differ in {sorted(set(shapes) ^ set(spellings))}"
     converted: dict[str, np.ndarray] = {}
-    missing, twice, misshapen, unfinite = [], [], [], []
+    missing, twice, misshapen, unfinite, whole = [], [], [], [], []
     for ours, options in spellings.items():
         found = [name for name in options if name in theirs]
         if len(found) != 1:
@@ -42,16 +44,24 @@ def convert(tensors: Mapping[str, np.ndarray], names: Names, wanted: Any, *, whe
         value = _in_linen_layout(theirs[found[0]])
         if value.shape != shapes[ours]:
             misshapen.append(f"{found[0]} {tuple(theirs[found[0]].shape)}, not {_their_shape(shapes[ours])}")
+        elif value.dtype.kind != "f":
+            whole.append(f"{found[0]} ({value.dtype})")
         elif not np.isfinite(value).all():
-            unfinite.append(found[0])
-        converted[ours] = value.astype(np.float32)
+            unfinite.append(f"{found[0]} ({what_is_not_finite(value)})")
+        converted[ours] = value.astype(np.float32, copy=False)
     faults = {
         "missing": sorted(missing), "unexpected": sorted(set(theirs) - {name for name, _ in names}),
-        "under two names": twice, "misshapen": misshapen, "not finite": unfinite}
+        "under two names": twice, "misshapen": misshapen}
     if any(faults.values()):
         listed = "; ".join(f"{len(keys)} {kind}: {_some(keys)}" for kind, keys in faults.items() if keys)
         raise WeightsError(f"the checkpoint is of another model: {listed}", where,
                            "say what it is with --model or --backbone, or give the checkpoint of this one")
+    if unfinite:
+        raise WeightsError(f"{len(unfinite)} of its {len(theirs)} tensors are not finite: {_some(unfinite)}", where,
+                           "its training diverged, or the file is damaged: give an earlier checkpoint")
+    if whole:
+        raise WeightsError(f"{len(whole)} of its {len(theirs)} tensors are of whole numbers: {_some(whole)}", where,
+                           "save the model with float32 weights; quantised ones need their scales")
     return traverse_util.unflatten_dict(converted, sep="/")
 
 
@@ -96,4 +106,4 @@ def _their_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _some(keys: list[str]) -> str:
-    return ", ".join(keys[:SHOWN]) + (f", and {len(keys) - SHOWN} more" if len(keys) > SHOWN else "")
+    return ", ".join(map(shortened, keys[:SHOWN])) + (f", and {len(keys) - SHOWN} more" if len(keys) > SHOWN else "")

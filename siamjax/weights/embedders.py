@@ -25,7 +25,7 @@ from siamjax.nets.pooled import PooledHead
 from siamjax.ops.views import View
 from siamjax.settings import describe
 from siamjax.types import Params
-from siamjax.weights import files, spec, zoo
+from siamjax.weights import files, spec, traces, zoo
 from siamjax.weights.prepare import prepare as prepare_net
 
 DEFAULT = "siamfc"
@@ -95,10 +95,11 @@ def save_calibrated(path: str | Path, source: str | Path, threshold: float, *, s
                                                  source_sha256=metadata["source_sha256"]))
 
 
-def wanted_variables(embedder: Embedder) -> Any:
-    """Shapes of the variables dict of an embedding net."""
-    shapes = jax.eval_shape(embedder.net.init, jax.random.key(0), embedder.config.first.inputs(),
-                            embedder.config.second.inputs())
+def wanted_variables(embedder: Embedder, *, where: str = "settings") -> Any:
+    """Shapes of the variables dict of an embedding net; raises WeightsError as `zoo.wanted_variables`."""
+    with traces.of_settings(where):
+        shapes = traces.bounded(embedder.net.init, jax.random.key(0), embedder.config.first.inputs(),
+                                embedder.config.second.inputs(), where=where)
     return {kind: shapes[kind] for kind in ("params", "batch_stats") if kind in shapes}
 
 
@@ -123,29 +124,34 @@ def trunk_of(tracker: Any, *, centred: bool, where: str) -> Embedder:
 def _read(source: str | Path, embedder: Embedder | None) -> tuple[Embedder, Params, dict[str, str]]:
     """Net, plain variables and metadata of a weight file."""
     path = zoo.locate(source)[0]
-    variables, metadata = files.load(path)
+    header = files.read_header(path)
+    metadata = header.metadata
     found = spec.loads(metadata["config"], where=str(path)) if embedder is None else embedder
+    centred = str(source) in MEASURED
     if isinstance(found, Embedder):
         embedder = found
     elif hasattr(found, "net") and hasattr(found, "init"):
-        centred = str(source) in MEASURED
         embedder = trunk_of(found, centred=centred, where=str(path))
-        variables = _trunk_variables(embedder, variables, centred=centred)
     else:
         raise WeightsError(f"settings are of a {type(found).__name__}, not of an embedding net or a tracker", str(path),
                            "give a file that a training wrote, e.g. of experiments/verify_objects.py")
-    zoo.check_shapes(variables, wanted_variables(embedder), where=str(path))
-    return embedder, variables, metadata
+    wanted = wanted_variables(embedder, where=str(path))
+
+    def own(variables: Params) -> Params:
+        return variables if embedder is found else _trunk_variables(wanted, variables, centred=centred)
+
+    zoo.check_shapes(own(header.variables), wanted, where=str(path))
+    return embedder, own(files.load(path)[0]), metadata
 
 
-def _trunk_variables(embedder: Embedder, variables: Params, *, centred: bool) -> Params:
-    """Those of a tracker that its trunk has, and the means."""
+def _trunk_variables(wanted: Params, variables: Params, *, centred: bool) -> Params:
+    """Those of a tracker that its trunk has, `wanted`, and the means."""
     if centred:
         head = files.load(str(resources.files("siamjax") / "assets" / MEANS))[0]["params"]["head"]
         variables = variables | {"params": variables["params"] | {"head": head}}
-    wanted = traverse_util.flatten_dict(wanted_variables(embedder))
     flat = traverse_util.flatten_dict(variables)
-    return traverse_util.unflatten_dict({path: flat[path] for path in wanted if path in flat})
+    return traverse_util.unflatten_dict({path: flat[path] for path in traverse_util.flatten_dict(wanted)
+                                         if path in flat})
 
 
 def _fingerprint(embedder: Embedder, variables: Params) -> str:

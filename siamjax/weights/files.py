@@ -1,10 +1,12 @@
-"""Weight files: safetensors with metadata; and the only reader of pickles."""
+"""Weight files: safetensors with metadata; published checkpoints are read by `state_dicts`."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,14 @@ from flax import traverse_util
 from safetensors import numpy as safetensors_numpy
 
 from siamjax import outputs
-from siamjax.errors import SourceError, WeightsError
+from siamjax.errors import SiamjaxError, SourceError, WeightsError, one_line
+from siamjax.weights import spec, state_dicts
+from siamjax.weights.state_dicts import check_total, shortened, what_is_not_finite
 
 METADATA = ("siamjax_version", "model", "config", "source_sha256", "channel_order", "licence", "card")
-MAX_BYTES = 4 << 30  # far above any tracker; a size is bounded before it is read
+FLOATS = ("F32", "F16", "BF16", "F64")  # types of the tensors that are read
+MAX_HEADER = 8 << 20  # bytes of names, shapes and metadata
+MAX_DEPTH = 32  # modules within each other
 
 
 def save(path: str | Path, variables: Mapping[str, Any], metadata: Mapping[str, str], *,
@@ -46,32 +52,92 @@ def save(path: str | Path, variables: Mapping[str, Any], metadata: Mapping[str, 
         file.write(safetensors_numpy.save(arrays, metadata=dict(metadata)))
 
 
+@dataclasses.dataclass(frozen=True)
+class Header:
+    """What a weight file says of itself, before any of its tensors is read.
+
+    Attributes:
+      metadata: the entries of `METADATA`.
+      variables: the variables dict as `jax.ShapeDtypeStruct`s.
+    """
+
+    metadata: dict[str, str]
+    variables: dict[str, Any]
+
+
+def read_header(path: str | Path) -> Header:
+    """Names, shapes and metadata of a weight file.
+
+    Raises:
+      SourceError: there is no such file.
+      WeightsError: not safetensors, not written by siamjax, or larger than any tracker.
+    """
+    path = Path(path)
+    with _opened(path) as file:
+        metadata = dict(file.metadata() or {})
+        missing = sorted(set(METADATA) - set(metadata))
+        if missing:
+            raise WeightsError(f"safetensors without siamjax's metadata ({', '.join(missing)})", str(path),
+                               "give a file written by `siamjax convert` or `siamjax train`")
+        slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+        for key, tensor in slices.items():
+            if tensor.get_dtype() not in FLOATS:
+                raise WeightsError(f"{shortened(key)} is of type {tensor.get_dtype()}, which holds no parameters",
+                                   str(path), f"write the file with tensors of {', '.join(FLOATS)}")
+        shapes = {key: jax.ShapeDtypeStruct(tuple(tensor.get_shape()), np.float32) for key, tensor in slices.items()}
+    check_total({key: value.shape for key, value in shapes.items()}, str(path))
+    return Header(metadata, _nested(shapes, str(path)))
+
+
 def load(path: str | Path) -> tuple[dict[str, Any], dict[str, str]]:
     """Reads a weight file: the variables dict, floats as float32, and the metadata.
 
     Raises:
       SourceError: there is no such file.
-      WeightsError: not safetensors, not written by siamjax, or with values that are not finite.
+      WeightsError: as `read_header`, or for values that are not finite.
     """
     path = Path(path)
-    _check_size(path)
+    header = read_header(path)
+    with _opened(path) as file:
+        arrays = {key: np.asarray(file.get_tensor(key)).astype(np.float32, copy=False)
+                  for key in file.keys()}  # noqa: SIM118
+    unfinite = {key: value for key, value in arrays.items() if not np.isfinite(value).all()}
+    if unfinite:
+        key, value = next(iter(unfinite.items()))
+        raise WeightsError(f"{shortened(key)} holds {what_is_not_finite(value)}: numbers that are not finite"
+                           + (f", as {len(unfinite) - 1} others do" if len(unfinite) > 1 else ""), str(path),
+                           "the training diverged or the file is damaged: write it again from an earlier checkpoint")
+    return _nested(arrays, str(path)), header.metadata
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The file as safetensors, whose header has been bounded."""
+    check_size(path)
+    do = f"give a file written by siamjax, or `siamjax convert {path.name}` first"
     try:
+        with open(path, "rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+        if MAX_HEADER < length <= path.stat().st_size:
+            raise WeightsError(f"its header is of {length >> 20} MB, which describes no tracker", str(path), do)
         with safetensors.safe_open(path, framework="numpy") as file:
-            metadata = dict(file.metadata() or {})
-            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
-        raise WeightsError("not a safetensors file", str(path),
-                           f"give a file written by siamjax, or `siamjax convert {path.name}` first") from error
-    missing = sorted(set(METADATA) - set(metadata))
-    if missing:
-        raise WeightsError(f"safetensors without siamjax's metadata ({', '.join(missing)})", str(path),
-                           "give a file written by `siamjax convert` or `siamjax train`")
-    for key, value in arrays.items():
-        if value.dtype.kind != "f" or not np.isfinite(value).all():
-            raise WeightsError(f"{key} holds values that are not finite numbers", str(path),
-                               "write the file again from its source")
-    flat = {tuple(key.split("/")): value.astype(np.float32) for key, value in arrays.items()}
-    return traverse_util.unflatten_dict(flat), metadata
+            yield file
+    except (safetensors.SafetensorError, OSError, ValueError, OverflowError) as error:
+        if isinstance(error, SiamjaxError):
+            raise
+        raise WeightsError(f"not a safetensors file: {one_line(str(error), 160)}", str(path), do) from error
+
+
+def _nested(flat: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """A tree of what stands under names like `params/backbone/conv1/kernel`."""
+    paths = {tuple(key.split("/")): value for key, value in flat.items()}
+    for path in paths:
+        inside = next((path[:n] for n in range(1, len(path)) if path[:n] in paths), None)
+        if inside or not all(path) or len(path) > MAX_DEPTH:
+            name = shortened("/".join(path))
+            said = f"'{shortened('/'.join(inside))}' stands beside '{name}'" if inside else f"'{name}' is no name"
+            raise WeightsError(f"{said} of a parameter", where, "give a file written by siamjax")
+    return traverse_util.unflatten_dict(paths)
 
 
 def digest(path: str | Path) -> str:
@@ -81,52 +147,34 @@ def digest(path: str | Path) -> str:
 
 
 def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
-    """A PyTorch checkpoint's tensors by name, with the usual wrappers taken off (SPEC 9).
+    """A PyTorch checkpoint's tensors by name, wrappers and prefixes taken off (`state_dicts`, SPEC 9).
 
-    Reads with `weights_only=True`: a pickle that asks for anything but tensors is refused and nothing of it
-    is executed.
+    A pickle that names anything but what tensors are made of is refused, and nothing of it is executed.
 
     Raises:
       SourceError: there is no such file.
-      WeightsError: not a checkpoint, or one that holds more than tensors; torch is missing.
+      WeightsError: not a checkpoint, one that holds more than tensors, or larger than any tracker; torch is missing.
     """
     path = Path(path)
-    _check_size(path)
-    try:
-        import torch
-    except ImportError as error:
-        raise WeightsError("PyTorch, which reads this file, is not installed", str(path),
-                           "install it with `pip install 'siamjax[convert]'`") from error
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises UnpicklingError, RuntimeError, EOFError, ... of a bad file
-        reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
-        raise WeightsError(f"not a checkpoint of tensors only, so nothing of it was run: {reason}", str(path),
-                           "give the state dict of a published model") from error
-    if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
-        loaded = loaded["state_dict"]
-    if not isinstance(loaded, dict) or not loaded:
-        raise WeightsError(f"holds a {type(loaded).__name__}, not named tensors", str(path),
-                           "give the state dict of a published model")
-    tensors = {}
-    for key, value in loaded.items():
-        if not isinstance(key, str) or not isinstance(value, torch.Tensor):
-            raise WeightsError(f"entry {key!r} is not a named tensor", str(path),
-                               "give the state dict of a published model")
-        plain = value.detach().float() if value.is_floating_point() else value  # numpy has no bfloat16
-        tensors[key.removeprefix("module.")] = plain.numpy()
-    return tensors
+    check_size(path)
+    return state_dicts.read(path)
 
 
-def _check_size(path: Path) -> None:
+def check_size(path: Path) -> None:
+    """Raises SourceError where there is no such file, and WeightsError for one that is too large to be a tracker's."""
     if not path.is_file():
         raise SourceError("no such file", str(path), "check the path")
-    if path.stat().st_size > MAX_BYTES:
+    try:
+        with open(path, "rb"):
+            pass
+    except OSError as error:
+        raise SourceError(f"cannot be read: {error.strerror or error}", str(path), "check its permissions") from error
+    if path.stat().st_size > state_dicts.MAX_BYTES:
         raise WeightsError(f"file of {path.stat().st_size >> 20} MB", str(path), "no tracker is that large")
 
 
-def pretty(metadata: Mapping[str, str]) -> str:
-    """Metadata as lines to read."""
-    shown = {key: value for key, value in metadata.items() if key not in ("config", "card")}
+def pretty(metadata: Mapping[str, str], *, where: str) -> str:
+    """Metadata as lines to read; raises WeightsError where its settings are not JSON."""
+    shown = {key: one_line(value) for key, value in metadata.items() if key not in ("config", "card")}
     return "\n".join([*(f"{key}: {value}" for key, value in shown.items()),
-                      "config: " + json.dumps(json.loads(metadata["config"]), indent=2)])
+                      "config: " + json.dumps(spec.parse(metadata["config"], where=where), indent=2)])

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import json
+import pkgutil
 from typing import Any
 
+from siamjax import fields, nets, trackers
 from siamjax.errors import SiamjaxError, WeightsError
 
-# Only these places are looked in: a file from outside never names what else is imported.
-PLACES = ("siamjax.nets.", "siamjax.trackers.", "siamjax.ops.anchors", "siamjax.ops.views", "siamjax.precision")
+MAX_TEXT = 1 << 20  # characters of settings
+MAX_NESTED = 32  # settings within each other
+DO = "convert or train the file again with this version"
 
 
 def encode(value: Any) -> Any:
     """`value` (dataclasses, linen modules, tuples, plain values) as what `json.dumps` takes."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         kind = type(value)
-        fields = {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)
-                  if f.init and f.name not in ("parent", "name")}  # linen's own fields
-        return {"kind": f"{kind.__module__}:{kind.__qualname__}", **fields}
+        found = {name: encode(getattr(value, name)) for name in fields.names(value)}
+        return {"kind": f"{kind.__module__}:{kind.__qualname__}", **found}
     if isinstance(value, (tuple, list)):
         return [encode(item) for item in value]
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -30,34 +33,63 @@ def encode(value: Any) -> Any:
 def decode(value: Any, *, where: str) -> Any:
     """What `encode` was given, from parsed JSON; lists become tuples.
 
+    Every field of every class is held to its annotation (`fields.conform`): type, range, and number of values.
+
     Raises:
       WeightsError: a class that is not the package's own, fields that do not fit it, or unknown text.
     """
+    return _decode(value, where, "settings", 0)
+
+
+def _decode(value: Any, where: str, path: str, depth: int) -> Any:
+    if depth > MAX_NESTED:
+        raise WeightsError(f"settings within each other {depth} times", where, "use a file written by siamjax")
     if isinstance(value, list):
-        return tuple(decode(item, where=where) for item in value)
+        return tuple(_decode(item, where, f"{path}[{i}]", depth + 1) for i, item in enumerate(value))
     if not isinstance(value, dict):
         return value
-    fields = dict(value)
-    kind = _kind(fields.pop("kind", None), where)
-    try:
-        return kind(**{name: decode(item, where=where) for name, item in fields.items()})
-    except SiamjaxError:
-        raise
-    except (TypeError, ValueError) as error:
-        raise WeightsError(f"settings of {kind.__name__} do not fit this version: {error}", where,
-                           "convert or train the file again with this version") from error
-
-
-def _kind(name: Any, where: str) -> type:
-    module, _, qualname = name.partition(":") if isinstance(name, str) else ("", "", "")
-    if module.startswith(PLACES) and qualname.isidentifier():
+    found = dict(value)
+    kind = _kind(found.pop("kind", None), where)
+    known = fields.names(kind)
+    unknown = [name for name in found if name not in known]
+    missing = [f.name for f in dataclasses.fields(kind) if f.name in known and f.name not in found
+               and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING]
+    if unknown or missing:
+        raise WeightsError(f"settings of {kind.__name__} do not fit this version: "
+                           + "; ".join(f"{what} {', '.join(listed[:6])}" for what, listed in
+                                       (("unknown", unknown), ("missing", missing)) if listed), where, DO)
+    checked = {}
+    for name, item in found.items():
+        inner = _decode(item, where, f"{kind.__name__}.{name}", depth + 1)
         try:
-            kind = getattr(importlib.import_module(module), qualname, None)
-        except ImportError:
-            kind = None
-        if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+            checked[name] = fields.conform(inner, fields.annotation(kind, name), f"{kind.__name__}.{name}")
+        except fields.Unfit as error:
+            raise WeightsError(f"setting {error.path} is {error.found}", where,
+                               f"it has to be {error.wanted}; use a file written by siamjax") from None
+    try:
+        return kind(**checked)
+    except SiamjaxError as error:
+        raise WeightsError(f"{error.what} in the settings, {error.where}", where, error.do) from error
+    except (TypeError, ValueError) as error:
+        raise WeightsError(f"settings of {kind.__name__} do not fit this version: {error}", where, DO) from error
+
+
+@functools.cache
+def _modules() -> frozenset[str]:
+    """Where classes of settings are defined: a file from outside never names what else is imported."""
+    inside = [f"{package.__name__}.{module.name}" for package in (nets, trackers)
+              for module in pkgutil.iter_modules(package.__path__)]
+    return frozenset([*inside, "siamjax.ops.anchors", "siamjax.ops.views", "siamjax.precision"])
+
+
+def _kind(name: Any, where: str) -> Any:
+    """The class that is defined as `module:Name` in one of `_modules`."""
+    module, _, qualname = name.partition(":") if isinstance(name, str) else ("", "", "")
+    if module in _modules() and qualname.isidentifier():
+        kind = vars(importlib.import_module(module)).get(qualname)
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind) and kind.__module__ == module:
             return kind
-    raise WeightsError(f"unknown kind {name!r} in the settings", where,
+    raise WeightsError(f"unknown kind {fields.shown(name)} in the settings", where,
                        "use a file written by this version of siamjax; for a net of your own pass it yourself")
 
 
@@ -67,9 +99,33 @@ def dumps(value: Any) -> str:
 
 
 def loads(text: str, *, where: str) -> Any:
-    """`decode` of JSON text."""
+    """`decode` of JSON text; raises as it does and as `parse`."""
+    return decode(parse(text, where=where), where=where)
+
+
+def parse(text: str, *, where: str) -> Any:
+    """Settings as JSON has them.
+
+    Raises:
+      WeightsError: it is not JSON, has a name twice or a number that is none, or is too long or too deep.
+    """
+    if len(text) > MAX_TEXT:
+        raise WeightsError(f"settings of {len(text)} characters", where, "use a file written by siamjax")
     try:
-        parsed = json.loads(text)
+        return json.loads(text, object_pairs_hook=_once, parse_constant=_refuse)
+    except RecursionError as error:
+        raise WeightsError("settings within each other too often", where, "use a file written by siamjax") from error
     except ValueError as error:
         raise WeightsError(f"settings are not JSON: {error}", where, "use a file written by siamjax") from error
-    return decode(parsed, where=where)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"'{next(name for name in names if names.count(name) > 1)}' is there twice")
+    return found
+
+
+def _refuse(text: str) -> None:
+    raise ValueError(f"{text} is no number")

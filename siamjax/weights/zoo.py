@@ -31,7 +31,7 @@ from siamjax.trackers.siamfc import SiamFCTracker
 from siamjax.trackers.siammask import SiamMaskConfig
 from siamjax.trackers.siamrpn import SiamRPNConfig, SiamRPNTracker
 from siamjax.trackers.verified import VerifiedConfig
-from siamjax.weights import files, names, spec
+from siamjax.weights import files, names, spec, state_dicts, traces
 from siamjax.weights.prepare import prepare as prepare_net
 
 VERSION = importlib_metadata.version("siamjax")
@@ -144,15 +144,18 @@ def load(source: str | Path, *, prepare: bool = True, tracker: Any = None) -> Lo
       WeightsError: a file of another kind, or whose parameters do not fit its own settings.
     """
     path, name = locate(source)
-    variables, metadata = files.load(path)
-    entry = ZOO.get(str(source))
+    header = files.read_header(path)
+    metadata, entry = header.metadata, ZOO.get(str(source))
     if tracker is None and entry is not None and not entry.settings_of_file:
         tracker = entry.tracker
     tracker = spec.loads(metadata["config"], where=str(path)) if tracker is None else tracker
     if not (hasattr(tracker, "net") and hasattr(tracker, "init")):
         raise WeightsError(f"settings are of a {type(tracker).__name__}, not of a tracker", str(path),
                            "give a tracker's file; that of a backbone is a start for training (init_from)")
-    check_shapes(variables, wanted_variables(tracker), where=str(path))
+    check_shapes(header.variables, wanted_variables(tracker, where=str(path)), where=str(path))
+    if entry is None:
+        check_step(tracker, header.variables, where=str(path))
+    variables = files.load(path)[0]
     if prepare:
         net, variables = prepare_net(tracker.net, variables)
         tracker = dataclasses.replace(tracker, net=net)
@@ -175,16 +178,40 @@ def metadata_for(tracker: Any, *, card: str, licence: str, source_sha256: str = 
         "card": card}
 
 
-def wanted_variables(tracker: Any) -> Any:
-    """Shapes of the variables dict of a tracker's net."""
+def wanted_variables(tracker: Any, *, where: str = "settings") -> Any:
+    """Shapes of the variables dict of a tracker's net; nothing of it is computed.
+
+    Raises:
+      WeightsError: the settings, of the file `where`, are of parts that do not fit each other.
+    """
     config = tracker.config
 
     def image(size):
         return jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
 
-    shapes = jax.eval_shape(tracker.net.init, jax.random.key(0), image(config.exemplar_size),
-                            image(config.search_size))
+    with traces.of_settings(where):
+        shapes = jax.eval_shape(tracker.net.init, jax.random.key(0), image(config.exemplar_size),
+                                image(config.search_size))
     return {kind: shapes[kind] for kind in ("params", "batch_stats") if kind in shapes}
+
+
+def check_step(tracker: Any, variables: Any, *, where: str) -> None:
+    """Refuses a tracker whose first frame and step would not run, or take more memory than any does.
+
+    Args:
+      tracker: from a file.
+      variables: shapes of its plain variables.
+      where: the file, for messages.
+    Raises:
+      WeightsError: its settings do not fit its net, or make arrays of more than `traces.MAX_ARRAY` bytes.
+    """
+    frame, box = jax.ShapeDtypeStruct((480, 640, 3), jnp.uint8), jax.ShapeDtypeStruct((4,), jnp.float32)
+    with traces.of_settings(where):
+        state = traces.bounded(tracker.init, variables, frame, box, where=where)
+        moved, _ = traces.bounded(tracker.step, variables, state, frame, where=where)
+        if jax.tree.map(lambda a: (a.shape, a.dtype), moved) != jax.tree.map(lambda a: (a.shape, a.dtype), state):
+            raise WeightsError("the tracker's state changes its shape from frame to frame", where,
+                               "use a file written by siamjax")
 
 
 def check_shapes(variables: Any, wanted: Any, *, where: str) -> None:
@@ -198,7 +225,7 @@ def check_shapes(variables: Any, wanted: Any, *, where: str) -> None:
     if have != want:
         wrong = sorted(set(have.items()) ^ set(want.items()))[:6]
         raise WeightsError("parameters do not fit the settings of the file: "
-                           + ", ".join(f"{key} {shape}" for key, shape in wrong), where,
+                           + ", ".join(f"{state_dicts.shortened(key)} {shape}" for key, shape in wrong), where,
                            "give a file whose parameters and settings were written together")
 
 
