@@ -85,7 +85,15 @@ def config_with(**changes):
     (lambda a, m: a.update(extra=np.zeros(2, np.float32)), "extra"),
     (lambda a, m: a.update({"params/backbone/conv1/bias": np.zeros(5, np.float32)}), "conv1/bias"),
     (lambda a, m: a["params/backbone/conv1/bias"].fill(np.inf), "not finite"),
-    (lambda a, m: a.update({"params/backbone/conv1/bias": np.zeros(4, np.int32)}), "not finite"),
+    (lambda a, m: a["params/backbone/conv1/bias"].fill(np.nan), "holds NaN: numbers that are not finite"),
+    (lambda a, m: a.update({"params/backbone/conv1/bias": np.zeros(4, np.int32)}), "is of type I32"),
+    (lambda a, m: a.update({"params/backbone/conv1": np.zeros(4, np.float32)}), "/conv1' stands beside"),
+    (lambda a, m: a.update(params=np.zeros(4, np.float32)), "'params' stands beside 'params/backbone/conv1/"),
+    (lambda a, m: a.update({"": np.zeros(4, np.float32)}), "'' is no name"),
+    (lambda a, m: a.update({"params//x": np.zeros(4, np.float32)}), "'params//x' is no name"),
+    (lambda a, m: a.update({"/".join("a" * 99): np.zeros(4, np.float32)}), "is no name of a parameter"),
+    (lambda a, m: a.update({"params/\x1b[31m\n\u00e9": np.zeros(4, np.float32)}), "params/ é"),
+    (lambda a, m: a.update({"params/backbone/conv1/bias": np.zeros(0, np.float32)}), r"conv1/bias \(0,\)"),
 ])
 def test_files_that_do_not_fit_are_refused(written, change, said):
     rewritten(written, change)
