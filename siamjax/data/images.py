@@ -46,6 +46,13 @@ def read_values(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         return values_of(image, path)
 
 
+def as_stored(pixels: np.ndarray, path: Path) -> np.ndarray:
+    """A picture that `read_image` gave, as the file has it: not turned by its EXIF orientation."""
+    with opened(path) as image:
+        orientation = _orientation(image)
+    return _turned(pixels, {6: 8, 8: 6}.get(orientation, orientation))  # the others undo themselves
+
+
 def is_image(path: Path) -> bool:
     """Whether a file begins as an image does."""
     with open(path, "rb") as file:

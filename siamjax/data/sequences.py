@@ -1,18 +1,17 @@
-"""Tracks: one object through the frames of one video (or one image), and how a set of them is split."""
+"""Tracks: one object through the frames of one video (or one image)."""
 
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 from collections.abc import Hashable
 from collections.abc import Sequence as Listing
 from pathlib import Path
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from siamjax.data.images import read_image
+from siamjax.data.images import as_stored, read_image
 from siamjax.data.labels import Meaning, read_annotation
 from siamjax.errors import DataError
 
@@ -142,15 +141,21 @@ class Sequence:
         return self.frames[number]
 
     def read(self, number: int) -> np.ndarray:
-        """Pixels of a frame.
+        """Pixels of a frame: as it is shown, or as it is stored where its EXIF orientation turns it and `size` says so.
 
         Raises:
           SourceError: the file does not decode.
           DataError: its size is not the one that the boxes were drawn in.
         """
-        pixels = read_image(self.frames[number], among=self.frames)
-        self._check_size(pixels, self.frames[number], "annotate the image as it is, or resize it back")
-        return pixels
+        file = self.frames[number]
+        pixels = read_image(file, among=self.frames)
+        if pixels.shape[:2] == tuple(self.size):
+            return pixels
+        stored = as_stored(pixels, file)
+        if stored.shape[:2] != tuple(self.size):
+            turns = "; its EXIF orientation turns it" if stored.shape != pixels.shape else ""
+            self._check_size(pixels, file, f"annotate the image as it is, or resize it back{turns}")
+        return np.ascontiguousarray(stored)
 
     def _check_size(self, pixels: np.ndarray, file: Path, do: str) -> None:
         if pixels.shape[:2] != tuple(self.size):
@@ -166,34 +171,3 @@ def fill(outlines: Listing[Polygon], size: tuple[int, int]) -> np.ndarray:
         # Pillow's corners are pixels' centres, ours lie half a pixel further.
         draw.polygon([(float(x) - 0.5, float(y) - 0.5) for x, y in outline], fill=1)
     return np.asarray(canvas)
-
-
-AnyTrack = TypeVar("AnyTrack", bound=Track)
-
-
-def split(tracks: Listing[AnyTrack], patterns: Listing[str]) -> tuple[list[AnyTrack], list[AnyTrack]]:
-    """Divides tracks into those to train on and those to validate on.
-
-    All objects of a video or image fall on the same side.
-
-    Args:
-      tracks: of one data set.
-      patterns: groups to validate on, `*`, `?` and `[]` as in a shell, e.g. `images/pose_*`.
-
-    Returns:
-      `(train, validation)`, each in the order given.
-
-    Raises:
-      DataError: a pattern matches nothing (most likely a name misspelt).
-    """
-    held_out: set[str] = set()
-    groups = {track.group for track in tracks}
-    for pattern in patterns:
-        matches = {group for group in groups if fnmatch.fnmatchcase(group, pattern)}
-        if not matches:
-            raise DataError(
-                f"'{pattern}' names no video and no image", "validation split", "correct or remove the line"
-            )
-        held_out |= matches
-    train = [track for track in tracks if track.group not in held_out]
-    return train, [track for track in tracks if track.group in held_out]

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-import json
 import math
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from siamjax.data.box_rules import BoxFile, check_boxes
 from siamjax.data.sequences import Polygon, Sequence
+from siamjax.data.text import read_json
 from siamjax.errors import DataError
 from siamjax.ops.frames import MAX_SIDE
+
+LIMIT = 1e6  # px; a larger coordinate is a damaged entry
+DO = "give annotations in COCO format"
+
+
+class Image(NamedTuple):
+    """An image that is there: its file, its group's name, its size `(height, width)` px as annotated."""
+
+    file: Path
+    group: str
+    size: tuple[int, int]
 
 
 def read_coco(annotations: str | Path, images: str | Path, *, prefix: str = "images/") -> list[Sequence]:
     """Lists the objects of a COCO annotation file as sequences of one frame.
 
     Crowds (`iscrowd` 1) and boxes without an area, of which COCO has a few, are left out. Outlines are kept
-    where `segmentation` is a list of polygons; run-length masks are not read.
+    where `segmentation` is a list of polygons; run-length masks are not read. An entry with an error is left out, as is
+    an outline with one, and a `RuntimeWarning` says how many and what the first is. Boxes are checked for being pixels
+    of the images (`box_rules.check_boxes`).
 
     Args:
       annotations: the JSON file, with `images` (`id`, `file_name`, `width`, `height`) and `annotations`
@@ -30,77 +46,148 @@ def read_coco(annotations: str | Path, images: str | Path, *, prefix: str = "ima
       One `Sequence` an object, named `group/annotation id`, in the file's order of annotations.
 
     Raises:
-      DataError: not such a file, a number that is not one, an unknown image, a missing image file; the file
-        and the entry are named.
+      DataError: not such a file; more than half of the images or annotations with an error (a number that is not one,
+        an unknown image, a missing image file), of which the first is named; boxes of another format; no object.
     """
     path, root = Path(annotations), Path(images)
-    document = _load(path)
-    files = {image["id"]: image for image in _entries(document, "images", path)}
-    if len(files) != len(document["images"]):
-        raise DataError("two images share one id", str(path), "number the images without repetition")
-    checked = {key: _image(image, root, prefix, path) for key, image in files.items()}
-    named = _entries(document, "categories", path) if "categories" in document else []
-    categories = {entry["id"]: str(entry.get("name", "")) for entry in named}
-    sequences = []
-    for annotation in _entries(document, "annotations", path):
-        where = f"{path}, annotation {annotation['id']}"
-        if annotation.get("image_id") not in checked:
-            raise DataError(f"image {annotation.get('image_id')} is unknown", where, "list it under 'images'")
-        box = _box(annotation.get("bbox"), where)
-        if annotation.get("iscrowd", 0) or not (box[2] > 0 and box[3] > 0):
-            continue
-        file, group, size = checked[annotation["image_id"]]
-        outlines = _polygons(annotation.get("segmentation"), where)
-        name, polygons = f"{group}/{annotation['id']}", (outlines,) if outlines else None
-        kind = annotation.get("category_id")
-        category = categories.get(kind, "") if isinstance(kind, (int, str)) else ""
-        sequences.append(
-            Sequence(name, group, (file,), box[None], size, polygons=polygons, category=category)
-        )
+    document = read_json(path, what="the annotation file", do=DO)
+    if not isinstance(document, dict):
+        raise DataError("not a JSON object", str(path), DO)
+    left_out = _LeftOut(path)
+    files = _images(document, root, prefix, path, left_out)
+    categories = {} if "categories" not in document else {
+        entry["id"]: entry["name"] for entry in _entries(document, "categories", path)
+        if isinstance(entry, dict) and _is_id(entry.get("id")) and isinstance(entry.get("name"), str)}
+    sequences, places = _objects(document, path, files, categories, left_out)
+    left_out.say()
     if not sequences:
         raise DataError("the file annotates no object", str(path), "give one with boxes")
+    check_boxes([BoxFile(str(path), np.concatenate([one.boxes for one in sequences]),
+                         np.array([one.size for one in sequences]), places.__getitem__,
+                         scenes=len({one.group for one in sequences}))])
     return sequences
 
 
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError("the annotation file cannot be read", str(path), "check the path") from error
-    except ValueError as error:
-        raise DataError(f"not JSON: {error}", str(path), "give annotations in COCO format") from error
-    if not isinstance(document, dict):
-        raise DataError("not a JSON object", str(path), "give annotations in COCO format")
-    return document
+class _LeftOut:
+    """Entries with an error, which are not used: how many of what, and the first."""
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._said: list[str] = []
+
+    def without(self, entries: list, what: str, read: Callable[[Any, int], Any]) -> Iterator[tuple[Any, Any]]:
+        """`(entry, read(entry, number))` of those that `read` raises no DataError for.
+
+        Raises:
+          DataError: more than half of them are in error; it is that of the first.
+        """
+        errors, found = [], []
+        for number, entry in enumerate(entries):
+            try:
+                found.append((entry, read(entry, number)))
+            except DataError as error:
+                errors.append(error)
+        self.count(errors, len(entries), what)
+        return iter(found)
+
+    def count(self, errors: list[DataError], total: int, what: str) -> None:
+        if errors and 2 * len(errors) > total:
+            first = errors[0]
+            raise DataError(f"{len(errors)} of {total} {what} are in error, the first: {first.what}", first.where,
+                            first.do)
+        if errors:
+            place = errors[0].where.rpartition(", ")[2]
+            self._said.append(f"{len(errors)} of {total} {what} (first: {errors[0].what}, {place})")
+
+    def say(self) -> None:
+        if self._said:
+            warnings.warn(f"{self._path}: left out {' and '.join(self._said)}", RuntimeWarning, stacklevel=3)
 
 
-def _entries(document: dict[str, Any], key: str, path: Path) -> list[dict[str, Any]]:
+def _entries(document: dict[str, Any], key: str, path: Path) -> list:
     entries = document.get(key)
     if not isinstance(entries, list):
-        raise DataError(f"'{key}' is not a list", str(path), "give annotations in COCO format")
-    for number, entry in enumerate(entries):
-        if not isinstance(entry, dict) or not isinstance(entry.get("id"), (int, str)):
-            raise DataError(f"entry {number} of '{key}' has no id", str(path), "give each entry an id")
+        raise DataError(f"'{key}' is not a list", str(path), DO)
     return entries
 
 
-def _image(image: dict[str, Any], root: Path, prefix: str, path: Path) -> tuple[Path, str, tuple[int, int]]:
-    where = f"{path}, image {image['id']}"
+def _images(document: dict[str, Any], root: Path, prefix: str, path: Path, left_out: _LeftOut
+            ) -> dict[Any, Image | None]:
+    """Images by their ids; None for one that was left out."""
+    entries = _entries(document, "images", path)
+    known: dict[Any, set[Image]] = {}
+    for entry, image in left_out.without(entries, "images", lambda one, n: _image(one, n, root, prefix, path)):
+        known.setdefault(entry["id"], set()).add(image)
+    twice = [DataError(f"two images share the id {_shown(one)}", str(path), "number the images without repetition")
+             for one, images in known.items() if len(images) > 1]
+    left_out.count(twice, len(known), "ids of images")
+    found: dict[Any, Image | None] = {entry["id"]: None for entry in entries
+                                      if isinstance(entry, dict) and _is_id(entry.get("id"))}
+    return found | {one: images.pop() for one, images in known.items() if len(images) == 1}
+
+
+def _image(image: Any, number: int, root: Path, prefix: str, path: Path) -> Image:
+    where = f"{path}, image {_id_of(image, number, path, 'images')}"
     name, size = image.get("file_name"), (image.get("height"), image.get("width"))
     # A name that leaves the folder would read files the user did not point at.
     if not isinstance(name, str) or not name or PurePosixPath(name).is_absolute() or ".." in Path(name).parts:
-        raise DataError(f"file_name {name!r} is not a path inside the folder", where, "give a relative path")
-    if not all(isinstance(side, int) and 0 < side <= MAX_SIDE for side in size):
-        raise DataError(f"a size of {size[1]}x{size[0]}", where, f"give whole px from 1 to {MAX_SIDE}")
+        raise DataError(f"file_name {_shown(name)} is not a path inside the folder", where, "give a relative path")
+    if not all(_is_number(side) and side == int(side) and 0 < side <= MAX_SIDE for side in size):
+        what = f"a size of {_shown(size[1])} by {_shown(size[0])}"
+        raise DataError(what, where, f"give whole px from 1 to {MAX_SIDE}")
     file = root / name
-    if not file.is_file():
-        raise DataError(f"image file {file} is missing", where, "check the folder of images")
-    return file, prefix + str(PurePosixPath(name).with_suffix("")), (int(size[0]), int(size[1]))  # type: ignore[arg-type]
+    try:
+        is_there = file.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        is_there = False
+    if not is_there:
+        raise DataError(f"image file {_shown(str(file))} is missing", where, "check the folder of images")
+    return Image(file, prefix + str(PurePosixPath(name).with_suffix("")), (int(size[0]), int(size[1])))
 
 
-def _box(box: Any, where: str) -> np.ndarray:
+def _objects(document: dict[str, Any], path: Path, files: dict[Any, Image | None], categories: dict[Any, str],
+             left_out: _LeftOut) -> tuple[list[Sequence], list[str]]:
+    """Objects and, for messages, where each stands."""
+    sequences: list[Sequence] = []
+    places, names, bad_outlines, total = [], set(), [], 0
+    entries = _entries(document, "annotations", path)
+    for annotation, box in left_out.without(entries, "annotations", lambda one, n: _box(one, n, files, path)):
+        image = files[annotation["image_id"]]
+        if image is None or annotation.get("iscrowd", 0) or not (box[2] > 0 and box[3] > 0):
+            continue
+        where, outlines = f"{path}, annotation {annotation['id']}", None
+        total += 1
+        try:
+            outlines = _polygons(annotation.get("segmentation"), where)
+        except DataError as error:
+            bad_outlines.append(error)
+        name = _unused(f"{image.group}/{annotation['id']}", names)
+        kind = annotation.get("category_id")
+        sequences.append(Sequence(name, image.group, (image.file,), box[None], image.size,
+                                  polygons=(outlines,) if outlines else None,
+                                  category=categories.get(kind, "") if _is_id(kind) else ""))
+        places.append(where)
+    left_out.count(bad_outlines, max(total, 2 * len(bad_outlines)), "outlines")  # boxes do without them
+    return sequences, places
+
+
+def _unused(name: str, names: set[str]) -> str:
+    """A name that no other object has, whatever their ids are; it is then taken."""
+    number, free = 1, name
+    while free in names:
+        number += 1
+        free = f"{name} ({number})"
+    names.add(free)
+    return free
+
+
+def _box(annotation: Any, number: int, files: dict[Any, Image | None], path: Path) -> np.ndarray:
+    where = f"{path}, annotation {_id_of(annotation, number, path, 'annotations')}"
+    image, box = annotation.get("image_id"), annotation.get("bbox")
+    if not _is_id(image) or image not in files:
+        raise DataError(f"image {_shown(image)} is unknown", where, "list it under 'images'")
     if not (isinstance(box, list) and len(box) == 4 and all(map(_is_number, box)) and min(box[2:]) >= 0):
-        raise DataError(f"bbox {box} is not a box", where, "write four finite numbers x, y, w, h")
+        raise DataError(f"bbox {_shown(box)} is not a box", where, "write four finite numbers x, y, w, h")
     return np.array(box, np.float32)
 
 
@@ -115,5 +202,28 @@ def _polygons(segmentation: Any, where: str) -> tuple[Polygon, ...] | None:
     return tuple(np.array(flat, np.float32).reshape(-1, 2) for flat in segmentation)
 
 
+def _id_of(entry: Any, number: int, path: Path, key: str) -> int | float | str:
+    if not isinstance(entry, dict) or not _is_id(entry.get("id")):
+        raise DataError(f"entry {number} of '{key}' has no id", f"{path}, entry {number}", "give each entry an id")
+    return entry["id"]
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) or _is_finite(value)
+
+
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return _is_finite(value) and abs(value) <= LIMIT
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
+
+
+def _shown(value: Any) -> str:
+    """A value as messages show it, whatever its size."""
+    try:
+        text = repr(value)
+    except RecursionError:
+        text = "[[[..."
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -9,7 +9,9 @@ from siamjax.data.readers.albums import is_albums, read_albums
 from siamjax.data.readers.coco import read_coco
 from siamjax.data.readers.davis import is_davis, read_davis
 from siamjax.data.readers.folder import read_folder
-from siamjax.data.sequences import AnyTrack, Sequence, Track, split
+from siamjax.data.sequences import Sequence, Track
+from siamjax.data.split import AnyTrack, split
+from siamjax.data.text import read_text
 from siamjax.errors import DataError
 
 
@@ -45,7 +47,7 @@ def open_videos(path: str | Path) -> list[Sequence]:
 def open_split(path: str | Path) -> tuple[list[Sequence], list[Sequence]]:
     """`(train, validation)` tracks of a folder; `validation.txt` in it, where there, names the latter.
 
-    `validation.txt` has one group a line, with `*` and `?` as in a shell; `#` starts a comment.
+    `validation.txt` has one group a line, see `split.named_groups`.
 
     Raises:
       DataError: as `open_data`; or a line that matches nothing; or nothing left to train on.
@@ -73,8 +75,8 @@ def _divided(root: Path, tracks: list[AnyTrack]) -> tuple[list[AnyTrack], list[A
     listing = root / "validation.txt"
     if not listing.is_file():
         return tracks, []
-    lines = (line.split("#")[0].strip() for line in listing.read_text(encoding="utf-8").splitlines())
-    train, validation = split(tracks, [line for line in lines if line])
+    # Not `splitlines`, which divides at characters that names may have.
+    train, validation = split(tracks, [line.rstrip("\r") for line in read_text(listing).split("\n")])
     if not train:
         raise DataError("the validation split takes all of the data", str(listing), "leave some to train on")
     return train, validation
