@@ -14,7 +14,7 @@ from tqdm import tqdm
 from siamjax.cli.common import Settings, load_tracker, parse_box
 from siamjax.data.images import MAX_PIXELS
 from siamjax.data.labels import read_objects
-from siamjax.data.readers.folder import read_boxes
+from siamjax.data.readers.folder import TRUTH, check_truth, read_boxes
 from siamjax.data.sample import sample_clip
 from siamjax.data.video import USUAL_RATE, open_source
 from siamjax.errors import BoxError, ConfigError, DataError
@@ -72,6 +72,8 @@ def track(
         frames = stack.enter_context(open_source(source, max_pixels=max_pixels))
         if objects is not None:  # all checks come before anything is made
             _check_size(objects.labels, frames.size, str(init_mask))
+        if objects is None and truth is None and not box:
+            check_truth(Path(source) / TRUTH, frames.size)
         given = checked(given, frames.size, where="--box")
         folder = output or default_folder(source)
         if output is None:  # the next run from another source takes another folder
@@ -112,7 +114,7 @@ def boxes_for(source: str, given: tuple[str, ...]) -> np.ndarray:
     """
     if given:
         return np.array([parse_box(text, "--box") for text in given])
-    truth = Path(source) / "groundtruth.txt"
+    truth = Path(source) / TRUTH
     if not truth.is_file():
         raise BoxError("no target is given", "--box",
                        "say where it is in the first frame, e.g. --box 120,80,60,40 (x,y,w,h in pixels)")

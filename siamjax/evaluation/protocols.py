@@ -5,13 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Sequence as Listing
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 
 from siamjax import stopping
-from siamjax.data.images import read_image
 from siamjax.data.sequences import Sequence
 from siamjax.errors import SourceError
 from siamjax.trackers.base import Result
@@ -36,7 +34,7 @@ def one_pass(track: Track, sequence: Sequence, seen: Callable[[], object] = lamb
 def from_first_frame(track: Track, objects: Listing[Sequence], seen: Callable[[], object]) -> list[Result]:
     """Follows objects of one video together, from their boxes in frame 1 on without help; see `one_pass`."""
     boxes = np.stack([np.asarray(one.boxes[0], np.float32) for one in objects])
-    return track(read_frames(objects[0].frames, seen), boxes)
+    return track(read_frames(objects[0], seen), boxes)
 
 
 def by_video(sequences: Listing[Sequence]) -> list[list[Sequence]]:
@@ -66,18 +64,19 @@ PROTOCOLS = {"ope": Protocol(lambda sequences: [[one] for one in sequences]), "d
 
 
 def read_frames(
-    files: Listing[Path], seen: Callable[[], object] = lambda: None
+    sequence: Sequence, seen: Callable[[], object] = lambda: None
 ) -> Iterator[np.ndarray | None]:
-    """Decodes files one by one, `[H, W, 3]` uint8 RGB; None where one does not decode, but for the first.
+    """Decodes frames one by one, `[H, W, 3]` uint8 RGB; None where one does not decode, but for the first.
 
     Raises:
       SourceError: the first file does not decode: there is nothing to start from.
+      DataError: a frame is not as large as the first; it is named.
       KeyboardInterrupt: a stop was asked for.
     """
-    for number, file in enumerate(files):
+    for number in range(len(sequence.frames)):
         stopping.check()
         try:
-            frame = read_image(file, among=files)
+            frame = sequence.read(number)
         except SourceError:
             if number == 0:
                 raise

@@ -141,7 +141,7 @@ def _follow(tracker, params, video: data.Sequence, opening, packed, shape: tuple
     """Boxes `[lanes, T, 4]` of one video with `lanes` settings; row 0 is the given box."""
     states = jax.tree.map(lambda leaf: jnp.repeat(leaf, lanes, axis=0), opening).replace(settings=packed)
     blank = frame_ops.blank(shape, video.size)
-    frames = itertools.islice(read_frames(video.frames), 1, None)
+    frames = itertools.islice(read_frames(video), 1, None)
     boxes = []  # stay on the device until the end: meanwhile the host decodes
     while images := list(itertools.islice(frames, CHUNK)):
         padded = [blank if image is None else frame_ops.pad(image, shape) for image in images]

@@ -12,6 +12,7 @@ from PIL import Image
 
 from siamjax.data import images, levels
 from siamjax.data.images import image_size, read_image
+from siamjax.data.sequences import Sequence
 from siamjax.data.video import open_source
 from siamjax.errors import SourceError
 from siamjax.evaluation.protocols import read_frames
@@ -74,11 +75,12 @@ def test_all_frames_share_their_levels_wherever_they_are_read(tmp_path):
     for number, (low, high) in enumerate(rising):
         grey16(tmp_path / f"{number:02d}.png", low, high)
     files = sorted(tmp_path.iterdir())
+    sequence = Sequence("a", "a", tuple(files), np.zeros((12, 4), np.float32), read_image(files[0]).shape[:2])
     with pytest.warns(RuntimeWarning, match="16-bit") as said:
         tracked = list(open_source(tmp_path))
     assert len(said) == 1
     with pytest.warns(RuntimeWarning, match="16-bit") as said:
-        evaluated = list(read_frames(files))
+        evaluated = list(read_frames(sequence))
     assert len(said) == 1
     alone = read_image(files[5], among=files)
     assert np.mean(tracked[0]) < np.mean(tracked[5]) < np.mean(tracked[11])

@@ -17,6 +17,7 @@ from siamjax.data.sequences import Polygon, Sequence
 from siamjax.data.text import read_json, read_text
 from siamjax.errors import DataError, SourceError
 
+TRUTH = "groundtruth.txt"
 LIMIT = 1e6  # px; a larger coordinate is a damaged file, not a box
 ABSENT = {(0, 0, 0, 0), (-1, -1, -1, -1)}  # what data sets write for an object that is not there, beside NaN
 
@@ -47,7 +48,7 @@ def read_folder(root: str | Path, *, prefix: str = "") -> list[Sequence]:
         do = "give one with NAME/img/ and NAME/groundtruth.txt in it"
         raise DataError("the folder holds no sequence", str(root), do)
     read = [one for folder in folders for one in _read_sequence(folder, prefix + folder.name)]
-    check_boxes([box_file(path, sequence.boxes, sequence.size) for path, sequence in read])
+    check_boxes([_box_file(path, sequence.boxes, sequence.size) for path, sequence in read])
     return [sequence for _, sequence in read]
 
 
@@ -75,13 +76,21 @@ def read_boxes(path: Path) -> np.ndarray:
     return np.array(rows, np.float32).reshape(-1, 4)
 
 
-def box_file(path: Path, boxes: np.ndarray, size: tuple[int, int]) -> BoxFile:
-    """Boxes `[T, 4]` of a groundtruth.txt on frames of `size` `(height, width)` px, to be checked."""
+def check_truth(path: Path, size: tuple[int, int]) -> None:
+    """Checks that the boxes of a groundtruth.txt are pixels of frames of `size` `(height, width)` px.
+
+    Raises:
+      DataError: as `read_boxes`, or see `box_rules.check_boxes`.
+    """
+    check_boxes([_box_file(path, read_boxes(path), size)])
+
+
+def _box_file(path: Path, boxes: np.ndarray, size: tuple[int, int]) -> BoxFile:
     return BoxFile(str(path), boxes, size, lambda number: f"{path}, line {number + 1}")
 
 
 def _is_sequence(folder: Path) -> bool:
-    return (folder / "groundtruth.txt").is_file() or (folder / "objects").is_dir()
+    return (folder / TRUTH).is_file() or (folder / "objects").is_dir()
 
 
 def _read_sequence(folder: Path, group: str) -> list[tuple[Path, Sequence]]:
@@ -91,17 +100,17 @@ def _read_sequence(folder: Path, group: str) -> list[tuple[Path, Sequence]]:
         raise DataError("the sequence has no images", str(folder), "put them into img/")
     size = common_size(frames)
     attributes = _read_attributes(folder / "meta.json")
-    if (folder / "groundtruth.txt").is_file():
-        boxes = _checked_boxes(folder / "groundtruth.txt", len(frames))
+    if (folder / TRUTH).is_file():
+        boxes = _checked_boxes(folder / TRUTH, len(frames))
         masks, polygons = _find_masks(folder / "masks", frames), _read_polygons(folder, len(frames))
-        return [(folder / "groundtruth.txt",
+        return [(folder / TRUTH,
                  Sequence(group, group, frames, boxes, size, masks, polygons, attributes, meaning=_meaning(masks),
                           turned_boxes=_are_turned_boxes(polygons)))]
     objects = subfolders(folder / "objects")
     if not objects:
         raise DataError("the sequence has no objects", str(folder), "add objects/ID/groundtruth.txt")
     shared = _find_masks(folder / "masks", frames)
-    return [(one / "groundtruth.txt", _read_object(one, group, frames, size, shared, attributes)) for one in objects]
+    return [(one / TRUTH, _read_object(one, group, frames, size, shared, attributes)) for one in objects]
 
 
 def _read_object(
@@ -119,7 +128,7 @@ def _read_object(
             do = "call the folder by the object's number in masks/, 1 to 255, or give it masks/ of its own"
             raise DataError(f"'{folder.name}' is no number of an object", str(folder), do)
         masks, label = shared, int(folder.name)
-    boxes, polygons = _checked_boxes(folder / "groundtruth.txt", len(frames)), _read_polygons(folder, len(frames))
+    boxes, polygons = _checked_boxes(folder / TRUTH, len(frames)), _read_polygons(folder, len(frames))
     return Sequence(f"{group}/{folder.name}", group, frames, boxes, size, masks, polygons, attributes, label=label,
                     meaning=_meaning(masks), turned_boxes=_are_turned_boxes(polygons))
 
