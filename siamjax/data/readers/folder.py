@@ -146,10 +146,10 @@ def _read_rows(path: Path) -> list[list[float]]:
     rows = []
     for number, line in enumerate(lines, start=1):
         try:
-            row = [float(word) for word in line.replace(",", " ").split()]
+            row = [float(word) for word in line.replace(",", " ").replace("_", "?").split()]  # Python reads 1_0 as 10
         except ValueError as error:
             do = "write numbers with a decimal point, separated by commas"
-            raise DataError(f"'{line[:60]}' is not numbers", f"{path}, line {number}", do) from error
+            raise DataError(f"{line[:60]!r} is not numbers", f"{path}, line {number}", do) from error
         if any(abs(value) > LIMIT for value in row):  # infinity too; NaN compares false and is judged later
             raise DataError(f"a coordinate beyond {LIMIT:g}", f"{path}, line {number}", "give frame pixels")
         rows.append(row)
