@@ -86,7 +86,8 @@ def unclaimed_if_empty(folders: Listing[Path]) -> Iterator[None]:
         for folder in fresh:
             with contextlib.suppress(OSError):  # a result is there
                 (folder / "raw").rmdir()
-                (folder / RECORD).unlink()
+                for file in folder.glob("*.json"):
+                    file.unlink()
                 folder.rmdir()
         raise
 

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from siamjax.data import sequences as data
 from siamjax.errors import ConfigError, DataError
 from siamjax.evaluation import mask_files, results
+from siamjax.evaluation.inputs import Inputs
 from siamjax.evaluation.label_images import MaskRule, rule_of
 from siamjax.evaluation.protocols import PROTOCOLS, Protocol, Track
 from siamjax.outputs import safe_name
@@ -128,6 +129,7 @@ def run(
     *,
     data_folder: Path,
     protocol: str = "ope",
+    inputs: Inputs | None = None,
     progress: Callable[[str], None] = print,
 ) -> None:
     """Tracks every sequence that has no result yet and writes `output/NAME/raw/`, and masks if the protocol has any.
@@ -138,14 +140,15 @@ def run(
       output: folder of the whole evaluation.
       data_folder: of the sequences.
       protocol: a key of `PROTOCOLS`.
+      inputs: digests of the sequences that were worked out already, e.g. for another contender.
       progress: is given a line a sequence where the output is no terminal (there a bar is drawn).
     Raises:
       ConfigError: an unknown protocol.
-      OutputError: the folder holds results of another run.
+      OutputError: the folder holds results of another run, or of pictures that have changed since.
     """
     rules = find_protocol(protocol)
-    folder = output / contender.name
-    results.claim(folder, record_of(contender, data_folder, protocol))
+    folder, inputs = output / contender.name, inputs or Inputs(masks=rules.masks)
+    claim(contender, sequences, output, data_folder=data_folder, protocol=protocol, inputs=inputs)
     units = rules.split(sequences)
     if rules.masks:
         for unit in units:
@@ -159,6 +162,7 @@ def run(
         for number, unit in enumerate(todo, 1):
             name = unit[0].name if len(unit) == 1 else unit[0].group
             bar.set_postfix_str(name)
+            inputs.note(folder, unit)
             answers = rules.follow(contender.track, unit, bar.update)
             for sequence, answer in zip(unit, answers):
                 if len(answer.boxes) != len(sequence.frames):
@@ -175,6 +179,18 @@ def run(
                 rate = frames_per_second(answers[0].seconds)
                 place = f"{contender.name}: {number}/{len(todo)} {name}"
                 progress(f"{place}, {len(unit[0].frames)} frames at {rate:.1f} frames/s")
+
+
+def claim(contender: Contender, sequences: Sequence[data.Sequence], output: Path, *, data_folder: Path,
+          protocol: str, inputs: Inputs) -> None:
+    """Takes the folder of a contender for this run, or goes on with it; arguments as for `run`.
+
+    Raises:
+      OutputError: the folder holds results of another run, or of pictures that have changed since.
+    """
+    folder = output / contender.name
+    results.claim(folder, record_of(contender, data_folder, protocol))
+    inputs.check(folder, sequences)
 
 
 def record_of(contender: Contender, data_folder: Path, protocol: str) -> dict[str, object]:
