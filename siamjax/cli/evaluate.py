@@ -13,6 +13,7 @@ from siamjax.cli.common import Settings, load_tracker
 from siamjax.data.readers import open_videos
 from siamjax.errors import ConfigError
 from siamjax.evaluation import mask_reports, mask_scoring, reports, results, runner, scoring
+from siamjax.evaluation.inputs import Inputs
 from siamjax.ops import metrics
 from siamjax.outputs import folder_for
 from siamjax.trackers.loop import track_frames
@@ -59,16 +60,20 @@ def evaluate(
         found, sequences = len(sequences), mask_scoring.scorable(sequences)
         if len(sequences) < found:
             print(f"left out, without masks or rotated boxes: {found - len(sequences)} of {found} sequences")
+        if not any(one.masked[1:-1].any() for one in sequences):
+            print("no frame between the first and the last has a true mask: masks are written and nothing is scored")
+    else:
+        scoring.check_labels(sequences)
     runner.check_sequences(sequences)
     with folder_for(output):
         loaded = [load_tracker(name, settings) for name in model or (zoo.DEFAULT,)]
         entries = runner.contenders(loaded, functools.partial(track_frames, keep_masks=masks))
-        folders = [output / entry.name for entry in entries]
+        folders, inputs = [output / entry.name for entry in entries], Inputs(masks=masks)
         with results.unclaimed_if_empty(folders):
             for entry in entries:  # a folder that is taken is known before anything is tracked
-                results.claim(output / entry.name, runner.record_of(entry, data, protocol))
+                runner.claim(entry, sequences, output, data_folder=data, protocol=protocol, inputs=inputs)
             for entry in entries:
-                runner.run(entry, sequences, output, data_folder=data, protocol=protocol)
+                runner.run(entry, sequences, output, data_folder=data, protocol=protocol, inputs=inputs)
     if masks:
         scored = [mask_scoring.score_tracker(folder, sequences) for folder in folders]
         page = mask_reports.write_reports(output, scored, sequences, data_folder=data, protocol=protocol)

@@ -87,7 +87,7 @@ class Sequence:
       name: `group`, or `group/ID` where the video has several objects.
       group: the video or image, relative to the data set's folder, e.g. `videos/otb_Coke`.
       frames: image files, one a frame.
-      boxes: `[T, 4]` float32 `xywh`, frame pixels; NaN where absent.
+      boxes: `[T, 4]` float32 `xywh`, frame pixels; NaN where absent, and where nobody says.
       size: `(height, width)` px of the frames.
       masks: mask files as `labels.read_annotation` takes them, None for a frame without one; None where there are
         none.
@@ -97,6 +97,8 @@ class Sequence:
       label: the object's number in its mask files; None where all that they show is the object.
       meaning: what the numbers of grey mask files mean; None where each tells by itself.
       turned_boxes: whether polygons are rotated boxes, and not outlines.
+      annotated: `[T]` bool, frames of which somebody says whether and where the object is in them; None where these
+        are all. The others are tracked, but neither scored nor trained on.
     """
 
     name: str
@@ -111,6 +113,12 @@ class Sequence:
     label: int | None = None
     meaning: Meaning | None = None
     turned_boxes: bool = False
+    annotated: np.ndarray | None = None
+
+    @property
+    def known(self) -> np.ndarray:
+        """`[T]` bool, which frames are annotated."""
+        return np.ones(len(self.frames), bool) if self.annotated is None else self.annotated
 
     @property
     def masked(self) -> np.ndarray:

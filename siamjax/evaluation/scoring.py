@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from siamjax.data import sequences as data
+from siamjax.errors import DataError
 from siamjax.evaluation import results
 from siamjax.ops import metrics
 from siamjax.ops.metrics import Convention, Figures, Score
@@ -71,6 +72,17 @@ class TrackerScore:
         return _rate(self.sequences)
 
 
+def check_labels(sequences: Sequence[data.Sequence]) -> None:
+    """Checks, before anything is tracked, that there is a frame to score.
+
+    Raises:
+      DataError: only first frames are annotated.
+    """
+    if not any(sequence.known[1:].any() for sequence in sequences):
+        raise DataError("only first frames are annotated: there is nothing to score", "data",
+                        "give labels of later frames; --protocol davis writes masks without them")
+
+
 def score_tracker(
     folder: Path, sequences: Sequence[data.Sequence], convention: Convention = metrics.VISIBLE
 ) -> TrackerScore:
@@ -82,8 +94,9 @@ def score_tracker(
     rows = []
     for sequence in sequences:
         stored = results.read_run(folder, sequence.name, sequence.boxes)
+        known = sequence.known  # the others were tracked, and nobody says where the target is in them
         score = metrics.score_sequence(
-            stored.boxes, sequence.boxes, convention, frame_size=(sequence.size[1], sequence.size[0])
+            stored.boxes[known], sequence.boxes[known], convention, frame_size=(sequence.size[1], sequence.size[0])
         )
         overlaps = metrics.iou(np.nan_to_num(stored.boxes), sequence.boxes)
         rows.append(

@@ -154,7 +154,8 @@ def _follow(tracker, params, video: data.Sequence, opening, packed, shape: tuple
 
 def _score(settings: dict[str, float], videos: Sequence[data.Sequence], tracks: Sequence[np.ndarray]) -> Trial:
     rules = metrics.VISIBLE
-    scores = [metrics.score_sequence(boxes, video.boxes, rules) for boxes, video in zip(tracks, videos)]
+    scores = [metrics.score_sequence(boxes[video.known], video.boxes[video.known], rules)
+              for boxes, video in zip(tracks, videos)]
     overall = metrics.score_overall(scores, rules).figures(rules)
     each = {video.name: score.figures(rules).auc for video, score in zip(videos, scores)}
     return Trial(settings, overall.auc, overall.precision, each)

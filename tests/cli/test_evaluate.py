@@ -152,6 +152,49 @@ def test_folders_of_davis_are_scored_and_objects_that_come_later_are_left_out(ma
     assert first[80, 20] == 2
 
 
+def sparse(folder, annotated, frames=16):
+    """A video in the layout of YouTube-VOS, of an object that moves, with masks for some frames."""
+    for kind in ("JPEGImages", "Annotations"):
+        (folder / kind / "walk").mkdir(parents=True)
+    for number in range(frames):
+        labels = np.zeros((96, 128), np.uint8)
+        labels[30:62, 40 + number:72 + number] = 1
+        Image.fromarray(labels * np.uint8(200)).save(folder / f"JPEGImages/walk/{number:05d}.jpg")
+        if number in annotated:
+            write_labels(folder / f"Annotations/walk/{number:05d}.png", labels)
+    return folder
+
+
+@pytest.mark.parametrize(("annotated", "scored"), [([0], 0), ([0, 5, 10, 15], 2), ([0, 15], 0), (range(16), 14)])
+def test_all_frames_are_tracked_and_those_with_masks_scored(mask_model, tmp_path, capsys, annotated, scored):
+    data = sparse(tmp_path / "data", annotated)
+    arguments = ["evaluate", "--protocol", "davis", "--data", str(data), "--output", str(tmp_path / "out"),
+                 "--model", mask_model]
+    assert run(arguments) == 0
+    assert len(list((tmp_path / "out/tinymask/masks/walk").iterdir())) == 16
+    assert len((tmp_path / "out/tinymask/raw/walk.txt").read_text().splitlines()) == 16
+    [tracker] = json.loads((tmp_path / "out/report.json").read_text())["trackers"]
+    assert tracker["sequences"][0]["frames_counted"] == scored
+    assert (tracker["figures"]["j"]["mean"] is None) == (scored == 0)
+    assert ("nothing is scored" in capsys.readouterr().out) == (scored == 0)
+
+
+@pytest.mark.parametrize(("annotated", "counted"), [([0, 5, 10], 2), ([0, 1], 1), (range(16), 15)])
+def test_boxes_are_scored_where_somebody_says_what_is_true(loads, tmp_path, annotated, counted):
+    data = sparse(tmp_path / "data", annotated)
+    for convention in ("visible", "otb", "lasot", "pysot"):  # unknown is not absent: neither a miss nor a hit
+        command.evaluate(data, tmp_path / "out", model=("a",), convention=convention)
+        [tracker] = json.loads((tmp_path / "out/report.json").read_text())["trackers"]
+        assert tracker["frames_counted"] == counted + (convention != "visible")
+
+
+def test_labels_of_first_frames_alone_are_refused_before_tracking(loads, tmp_path):
+    with pytest.raises(DataError, match="only first frames are annotated"):
+        command.evaluate(sparse(tmp_path / "data", [0]), tmp_path / "out", model=("a",))
+    assert not loads
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_taken_folder_is_known_before_any_tracking(loads, data, tmp_path, monkeypatch):
     (tmp_path / "out/b/raw").mkdir(parents=True)
     (tmp_path / "out/b/raw/one.txt").write_text("1,2,3,4\n")

@@ -45,11 +45,12 @@ def is_davis(root: Path) -> bool:
 def read_davis(root: str | Path) -> list[Sequence]:
     """Lists the objects of a folder in the layout of DAVIS 2016, DAVIS 2017 or YouTube-VOS, in natural order.
 
-    Frames without an annotation (YouTube-VOS annotates every fifth) are left out: whether the object is in them is
-    not known. A box is the least one round the object's pixels, NaN where it has none. What the numbers of grey files
-    mean is decided for each video, and for all where one shows that 255 is void (`labels.meaning_of`). DAVIS may have
-    a folder for each resolution in between; `480p` is taken before the others. `meta.json`, where there, names the
-    categories as in YouTube-VOS. All annotations are decoded, several at once, to find the boxes.
+    A track begins with the first annotated frame. Frames without an annotation (YouTube-VOS annotates every fifth, of
+    its test sets those where an object appears) have neither mask nor box: whether the object is in them is not known
+    (`Sequence.annotated`). A box is the least one round the object's pixels, NaN where it has none. What the numbers of
+    grey files mean is decided for each video, and for all where one shows that 255 is void (`labels.meaning_of`). DAVIS
+    may have a folder for each resolution in between; `480p` is taken before the others. `meta.json`, where there, names
+    the categories as in YouTube-VOS. All annotations are decoded, several at once, to find the boxes.
 
     Args:
       root: the folder that holds `JPEGImages` and `Annotations`.
@@ -112,10 +113,18 @@ def _read_video(folder: Path, files: list[Path], rows: list[Annotated], meaning:
     if not numbers:
         void = " but void (255)" if meaning is Meaning.NUMBERS else ""
         raise DataError(f"the masks of the video show no object{void}", folder.name, "remove it, or draw the objects")
-    frames, absent = tuple(by_stem[file.stem] for file in files), np.full(4, np.nan, np.float32)
+    of_stem = {file.stem: place for place, file in enumerate(files)}
+    frames = tuple(by_stem.values())
+    frames = frames[frames.index(by_stem[files[0].stem]):]
+    places = [of_stem.get(frame.stem) for frame in frames]  # in `files`, None where there is no mask
+    found = [{} if place is None else boxes[place] for place in places]
+    nothing = np.full(4, np.nan, np.float32)
+    annotated = np.array([place is not None for place in places])
     return [Sequence(folder.name if len(numbers) == 1 else f"{folder.name}/{number}", folder.name, frames,
-                     np.stack([row.get(number, absent) for row in boxes]), size, masks=tuple(files),
-                     category=categories.get(number, ""), label=number, meaning=meaning)
+                     np.stack([row.get(number, nothing) for row in found]), size,
+                     masks=tuple(None if place is None else files[place] for place in places),
+                     category=categories.get(number, ""), label=number, meaning=meaning,
+                     annotated=None if annotated.all() else annotated)
             for number in numbers]
 
 

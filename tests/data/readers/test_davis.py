@@ -11,6 +11,7 @@ from PIL import Image
 from siamjax.data.config import DataConfig
 from siamjax.data.labels import write_labels
 from siamjax.data.pipeline import make_sample
+from siamjax.data.pools import usable_frames
 from siamjax.data.readers import open_data, open_split, open_videos, read_davis
 from siamjax.errors import DataError, SourceError
 
@@ -49,22 +50,38 @@ def youtube(tmp_path):
     return tmp_path
 
 
-def test_a_track_an_object_in_annotated_frames_alone(youtube):
+def test_a_track_an_object_from_the_first_annotated_frame_on(youtube):
     nine, cat, dog = read_davis(youtube)
     assert [track.name for track in (nine, cat, dog)] == ["aa9", "aa10/1", "aa10/2"]
     assert {track.group for track in (cat, dog)} == {"aa10"}
     assert [track.category for track in (nine, cat, dog)] == ["", "cat", "dog"]
-    assert [frame.name for frame in cat.frames] == ["00000.jpg", "00005.jpg", "00010.jpg"]
+    assert [frame.name for frame in cat.frames] == [f"{number:05d}.jpg" for number in range(12)]
     assert cat.key(1) == dog.key(1)
     absent = [np.nan] * 4
-    np.testing.assert_array_equal(cat.boxes, [[10, 20, 20, 10], [14, 20, 20, 10], absent])
-    np.testing.assert_array_equal(dog.boxes, [absent, [50, 5, 12, 30], [52, 5, 12, 30]])
+    np.testing.assert_array_equal(np.flatnonzero(cat.known), [0, 5, 10])
+    np.testing.assert_array_equal(cat.boxes[cat.known], [[10, 20, 20, 10], [14, 20, 20, 10], absent])
+    np.testing.assert_array_equal(dog.boxes[dog.known], [absent, [50, 5, 12, 30], [52, 5, 12, 30]])
+    assert np.isnan(cat.boxes[~cat.known]).all()
     assert cat.boxes.dtype == np.float32
-    assert dog.masked.all()
-    np.testing.assert_array_equal(dog.mask(1), labels((1, 50, 5, 12, 30)) == 1)
+    np.testing.assert_array_equal(dog.masked, dog.known)
+    np.testing.assert_array_equal(dog.mask(5), labels((1, 50, 5, 12, 30)) == 1)
     assert not dog.mask(0).any()
+    assert nine.known.tolist() == [True, True, True]  # its frames are the annotated ones
+    assert nine.annotated is None
     assert nine.mask(1).sum() == 200
     assert not nine.mask(2).any()  # void alone
+
+
+@pytest.mark.parametrize(("annotated", "frames", "known"), [
+    ([0], range(16), [0]), ([0, 5, 10], range(11), [0, 5, 10]), ([3, 4], range(8), [0, 1]), ([7], range(8), [0]),
+    ([0, 1, 2], range(3), [0, 1, 2]), ([2, 6], [0, 2, 4, 6, 8], [0, 2])])
+def test_frames_after_an_annotation_are_tracked_whether_annotated_or_not(tmp_path, annotated, frames, known):
+    video(tmp_path, "aa", {number: labels((1, 10, 20, 20, 10)) for number in annotated}, frames=frames)
+    [track] = read_davis(tmp_path)
+    assert [int(frame.stem) for frame in track.frames] == [number for number in frames if number >= annotated[0]]
+    assert np.flatnonzero(track.known).tolist() == known == np.flatnonzero(track.masked).tolist()
+    assert np.isfinite(track.boxes).all(axis=1).tolist() == track.known.tolist()
+    assert usable_frames(track, DataConfig(min_side=5)).tolist() == known  # training sees these alone
 
 
 def test_training_and_evaluation_find_the_layout(youtube):
