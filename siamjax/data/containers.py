@@ -8,6 +8,7 @@ import itertools
 import platform
 import warnings
 from pathlib import Path
+from typing import Any
 
 import av
 import av.container
@@ -23,6 +24,8 @@ from siamjax.ops.frames import to_rgb8
 RATES = (0.1, 480.0)  # frames a second that are believed; beyond lie clocks taken for rates
 PEEK = 400  # packets after which a stream that has shown one picture is a still
 NOT_FILMS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image | Disposition.dependent
+# Titles in another encoding are no errors: so since PyAV 19, which has lost the argument; before it, only if asked.
+METADATA: Any = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
 LISTS = {"hls", "applehttp", "concat", "sdp", "rtsp", "dash", "imf", "webm_dash_manifest", "tty"}
 
 
@@ -75,7 +78,7 @@ def _open(path: Path) -> av.container.InputContainer:
       SourceError: FFmpeg does not read it.
     """
     try:
-        container = av.open(address(path), options=OPTIONS, metadata_errors="replace")
+        container = av.open(address(path), options=OPTIONS, **METADATA)
     except Exception as error:  # of any type: damaged bytes lead decoders anywhere
         do = "give a video that FFmpeg reads; one cut off while it was recorded may need repair"
         reason = getattr(error, "strerror", None) or error
