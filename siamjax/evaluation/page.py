@@ -213,7 +213,7 @@ def cells_of(values: Sequence[float], *, digits: int = 3, bar: bool = False) -> 
     cells = []
     for value in values:
         kinds = ["best"] * (value == best) + ["bar"] * (bar and math.isfinite(value))
-        share = f' style="--share:{100 * value:.1f}%"' if "bar" in kinds else ""
+        share = f' style="--share:{min(100 * value, 100):.1f}%"' if "bar" in kinds else ""
         cells.append(f'<td class="{" ".join(kinds)}"{share}>{_number(value, digits)}</td>')
     return cells
 

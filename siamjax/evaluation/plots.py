@@ -28,7 +28,7 @@ class Curve:
 
 
 def line_plot(title: str, description: str, x_label: str, y_label: str, curves: Sequence[Curve]) -> str:
-    """An SVG of curves over a common x axis, y from 0 to 1.
+    """An SVG of curves over a common x axis, y from 0 to 1; what lies above is drawn at 1.
 
     Args:
       title: heading, also read out by screen readers.
@@ -40,7 +40,7 @@ def line_plot(title: str, description: str, x_label: str, y_label: str, curves: 
 
     def at(x: float, y: float) -> str:
         across = LEFT + WIDTH * (x - first) / (last - first)
-        return f"{across:.1f},{TOP + HEIGHT * (1 - y):.1f}"
+        return f"{across:.1f},{TOP + HEIGHT * (1 - min(y, 1.0)):.1f}"
 
     parts = [
         f'<svg class="plot" viewBox="0 0 {LEFT + WIDTH + 14} {TOP + HEIGHT + 46}" role="img" '

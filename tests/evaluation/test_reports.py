@@ -6,6 +6,7 @@ import dataclasses
 import html.parser
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -165,6 +166,25 @@ def test_one_tracker_alone_shows_all_figures(scored, sequences, data_folder, tmp
     checker = Checker((tmp_path / "out/report.html").read_text())
     assert len(checker.all("table")) == 2
     assert not [cell for cell in checker.all("td") if "best" in cell.get("class", "")]
+
+
+@pytest.mark.parametrize("name", metrics.CONVENTIONS)
+def test_page_and_json_name_the_convention_and_its_rule(scored, sequences, data_folder, tmp_path, name):
+    convention = metrics.CONVENTIONS[name]
+    reports.write_reports(tmp_path, scored(convention), sequences, data_folder=data_folder, convention=convention)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["convention"]["name"], report["convention"]["rule"]) == (name, convention.rule)
+    text = Checker((tmp_path / "report.html").read_text()).text
+    assert convention.rule in text
+    assert f"Convention{name}" in text
+    assert ("mean of the curve in the legend" in text) == (convention.normalised_score == "mean")
+
+
+def test_a_share_above_one_stays_in_its_picture():
+    drawn = plots.line_plot("t", "d", "x", "y", [plots.Curve(0, np.arange(3), np.array([0.5, 1.0, 1.4]))])
+    heights = [float(point.split(",")[1]) for point in re.search(r'polyline .*points="([^"]*)"', drawn)[1].split()]
+    assert heights[1] == heights[2] == plots.TOP < heights[0]
+    assert "--share:100.0%" in page.cells_of([1.4], bar=True)[0]
 
 
 def test_names_cannot_break_the_page(scored, sequences, data_folder, tmp_path):
