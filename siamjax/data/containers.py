@@ -35,17 +35,24 @@ def open_video(path: Path, max_pixels: int) -> Source:
     Raises:
       SourceError: not a video, one without a moving picture, or one that is too large.
     """
-    container = _open(path)
-    try:
-        stream = _film(container, path)
-        check_pixels(stream.codec_context.width, stream.codec_context.height, path, max_pixels)
+    container = _open(path, max_pixels)
+    with contextlib.ExitStack() as stack:
+        stack.callback(container.close)
+        stream = _film(container, path, max_pixels)
+        width, height = stream.codec_context.width, stream.codec_context.height
+        check_pixels(width, height, path, max_pixels)
         # A stream may change its size later: FFmpeg then refuses before it takes memory.
         stream.codec_context.options = {"max_pixels": str(max_pixels)}
-        frames = _decode(container, stream, str(path))
-        return Source(str(path), frames, fps=_rate(stream, str(path)), count=_stated_count(stream))
-    except BaseException:
-        container.close()
-        raise
+        try:
+            source = Source(str(path), _decode(container, stream, str(path)), fps=_rate(stream, str(path)),
+                            count=_stated_count(stream))
+        except SourceError as error:
+            if width and height:
+                raise
+            what = f"{error.what}: it is damaged, or too large with more than {max_pixels / 1e6:.0f} million px"
+            raise SourceError(what, error.where, "repair it, or scale it down first") from error
+        stack.pop_all()  # the source closes it
+    return source
 
 
 def open_camera(index: int) -> Source:
@@ -71,14 +78,16 @@ def open_camera(index: int) -> Source:
     return Source(name, _decode(container, stream, name), fps=_rate(stream, name))
 
 
-def _open(path: Path) -> av.container.InputContainer:
+def _open(path: Path, max_pixels: int) -> av.container.InputContainer:
     """Opens a file, but none that names other files or addresses.
 
     Raises:
       SourceError: FFmpeg does not read it.
     """
     try:
-        container = av.open(address(path), options=OPTIONS, **METADATA)
+        # To find out about its streams FFmpeg may decode pictures.
+        options = OPTIONS | {"max_pixels": str(max_pixels)}
+        container = av.open(address(path), options=options, **METADATA)
     except Exception as error:  # of any type: damaged bytes lead decoders anywhere
         do = "give a video that FFmpeg reads; one cut off while it was recorded may need repair"
         reason = getattr(error, "strerror", None) or error
@@ -90,7 +99,7 @@ def _open(path: Path) -> av.container.InputContainer:
     return container
 
 
-def _film(container: av.container.InputContainer, path: Path) -> av.VideoStream:
+def _film(container: av.container.InputContainer, path: Path, max_pixels: int) -> av.VideoStream:
     """The stream that players show: no cover, the default one, the largest.
 
     Raises:
@@ -103,7 +112,7 @@ def _film(container: av.container.InputContainer, path: Path) -> av.VideoStream:
     if not films:
         raise SourceError("the file has a cover or preview picture and no video", str(path), "give a video")
     if len(films) > 1:
-        moving = _moving(path)
+        moving = _moving(path, max_pixels)
         films = [stream for stream in films if stream.index in moving] or films
 
     def rank(stream: av.VideoStream) -> tuple[bool, int]:
@@ -113,11 +122,11 @@ def _film(container: av.container.InputContainer, path: Path) -> av.VideoStream:
     return max(films, key=rank)  # the first of several alike
 
 
-def _moving(path: Path) -> set[int]:
+def _moving(path: Path, max_pixels: int) -> set[int]:
     """Indices of the streams that show more than one picture near the start, and go on as the longest of them does."""
     counts: dict[int, int] = {}
     ends: dict[int, float] = {}
-    with _open(path) as container, contextlib.suppress(av.FFmpegError):  # what is seen until then must do
+    with _open(path, max_pixels) as container, contextlib.suppress(av.FFmpegError):  # what is seen until then must do
         for packet in itertools.islice(container.demux(container.streams.video), PEEK):
             if packet.size > 0:
                 index = packet.stream.index

@@ -16,7 +16,7 @@ from siamjax.data import levels, shown
 from siamjax.errors import SourceError
 from siamjax.ops.frames import FULL_RANGE, to_rgb8
 
-MAX_PIXELS = 1 << 26  # 67 million, twice a frame of 8K video; a file of a few KB can state any number
+MAX_PIXELS = 3 << 24  # 50 million: a phone's photo, and more than 8K video; a file of a few KB can state any number
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "PPM", "GIF")  # Pillow's others may start programs
 # What those formats begin with. "BM" alone is too little: of its header, the reserved bytes are nought.
 STARTS = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|II[*+]\0|MM\0[*+]|RIFF....WEBP|P[1-6]\s|BM....\0\0\0\0",

@@ -33,7 +33,7 @@ def first_values(path: Path) -> np.ndarray:
     """
     with av.open(address(path), options=OPTIONS) as container:
         for frame in container.decode(video=0):
-            return values_of(frame).copy()
+            return values_of(frame)
     raise ValueError("the file holds no picture")
 
 

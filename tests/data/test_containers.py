@@ -121,10 +121,7 @@ def streams(path, kinds):
             stream = container.add_stream(codec, rate=25)
             stream.height, stream.width = height, width
             stream.pix_fmt = {"png": "rgb24", "mjpeg": "yuvj420p"}.get(codec, "yuv420p")
-            try:
-                stream.disposition = disposition
-            except AttributeError:
-                pytest.skip("PyAV before 15 writes no dispositions")
+            stream.disposition = disposition.value
             made.append(stream)
         for number in range(max(count for _, count, _, _ in kinds)):
             for index, (stream, (_, count, size, _)) in enumerate(zip(made, kinds)):

@@ -92,12 +92,30 @@ def write_many(path, pixels):
             writer.write(np.roll(pixels, shift, axis=1))
 
 
+def test_a_colon_in_the_folder_is_part_of_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("run:1", "http:", "pipe:0"):
+        (tmp_path / folder).mkdir()
+        with VideoWriter(f"{folder}/out.mp4") as writer:
+            writer.write(GREY)
+        assert [file.name for file in (tmp_path / folder).iterdir()] == ["out.mp4"]
+        assert len(decoded(tmp_path / folder / "out.mp4")[0]) == 1
+
+
+@pytest.mark.parametrize("fps", [0.001, 0.1, 1 / 60, 999.5, 1000])
+def test_unusual_rates_can_be_written(tmp_path, fps):
+    with VideoWriter(tmp_path / "out.mp4", fps) as writer:
+        for _ in range(3):
+            writer.write(GREY)
+    assert len(decoded(tmp_path / "out.mp4")[0]) == 3
+
+
 def test_a_video_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="choose another folder"):
         VideoWriter(tmp_path / "file/a.mp4").__enter__()
     with pytest.raises(ConfigError, match=r"end in \.mp4"):
         VideoWriter(tmp_path / "out.avi")
-    for fps in (0, -1, float("nan"), 5000):
+    for fps in (0, -1, 1e-9, float("nan"), float("inf"), 5000):
         with pytest.raises(ConfigError, match="frames a second"):
             VideoWriter(tmp_path / "out.mp4", fps)
