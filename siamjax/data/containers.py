@@ -111,6 +111,10 @@ def _film(container: av.container.InputContainer, path: Path, max_pixels: int) -
     films = [stream for stream in streams if not Disposition(stream.disposition) & NOT_FILMS]
     if not films:
         raise SourceError("the file has a cover or preview picture and no video", str(path), "give a video")
+    films = [stream for stream in films if stream.codec_context is not None]
+    if not films:
+        raise SourceError("the video is in a code that FFmpeg does not read, or damaged", str(path),
+                          "convert it, e.g. to H.264 in an mp4 file")
     if len(films) > 1:
         moving = _moving(path, max_pixels)
         films = [stream for stream in films if stream.index in moving] or films

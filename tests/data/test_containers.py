@@ -327,3 +327,10 @@ def test_tags_in_another_encoding_are_no_fault_of_the_film(tmp_path):
     at = data.index(b"Lavf")
     path.write_bytes(data[:at] + b"\xe9\xe8\xe0\xff" + data[at + 4 :])
     assert len(list(open_source(path))) == 20
+
+
+def test_a_film_in_an_unknown_code_is_refused(tmp_path):
+    path = film(tmp_path / "clip.mp4")
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
+    with pytest.raises(SourceError, match="code that FFmpeg does not read"):
+        open_source(path)
