@@ -10,6 +10,7 @@ import jax
 from flax import linen as nn
 
 from siamjax.fields import Length, Lowering, Within
+from siamjax.nets.inverted import InvertedResidual
 from siamjax.nets.layers import ConvNorm
 from siamjax.nets.trunk import Layout, normalised
 from siamjax.precision import PARITY, Precision
@@ -70,9 +71,11 @@ class Stage(nn.Module):
     """Inverted residuals of one width, of which the first strides.
 
     Attributes:
-      features, expansion, layout, conv: see `InvertedResidual`.
+      features, conv: see `InvertedResidual`.
+      expansion: channels inside each block over those that come in.
       stride: of the first block.
       dilations: of each block.
+      layout: decides the padding.
     """
 
     features: int
@@ -86,36 +89,8 @@ class Stage(nn.Module):
     def __call__(self, x: Array, *, train: bool = False) -> Array:
         """Maps `[B, H, W, C]` to `[B, H', W', features]`."""
         for i, dilation in enumerate(self.dilations):
-            x = InvertedResidual(self.features, self.expansion, self.stride if i == 0 else 1, dilation, self.layout,
-                                 self.conv, name=f"block{i}")(x, train=train)
+            stride = self.stride if i == 0 else 1
+            x = InvertedResidual(self.features, x.shape[-1] * self.expansion, self.conv, stride=stride,
+                                 dilation=dilation, padding=self.layout.padding(stride, dilation),
+                                 name=f"block{i}")(x, train=train)
         return x
-
-
-class InvertedResidual(nn.Module):
-    """Expansion, depthwise 3x3 and projection, added to the input where the shape stays.
-
-    Attributes:
-      features: channels out.
-      expansion: channels inside over those that come in.
-      stride, dilation: of the depthwise convolution.
-      layout: decides its padding.
-      conv: makes a `ConvNorm` with the precision, axis, lowering and form of the backbone.
-    """
-
-    features: int
-    expansion: int
-    stride: int
-    dilation: int
-    layout: Layout
-    conv: Callable[..., ConvNorm]
-
-    @nn.compact
-    def __call__(self, x: Array, *, train: bool = False) -> Array:
-        """Maps `[B, H, W, C]` to `[B, H', W', features]`."""
-        inside = x.shape[-1] * self.expansion
-        y = jax.nn.relu6(self.conv(inside, 1, name="expand")(x, train=train))
-        y = jax.nn.relu6(self.conv(
-            inside, 3, stride=self.stride, dilation=self.dilation, groups=inside,
-            padding=self.layout.padding(self.stride, self.dilation), name="depthwise")(y, train=train))
-        y = self.conv(self.features, 1, name="project")(y, train=train)
-        return x + y if self.stride == 1 and x.shape[-1] == self.features else y

@@ -69,8 +69,8 @@ class PixelwiseRPN(nn.Module):
                             axis_name=self.axis_name, lowering=self.lowering, prepared=self.prepared,
                             name=f"{name}_out")(x, train=train).astype(jnp.float32)
 
-        similarity = xcorr.upchannel(kernels.reshape(len(kernels), 1, 1, -1).astype(x.dtype), self.kernels(x),
-                                     lowering=self.lowering, precision=self.precision.lax)
+        similarity = xcorr.pixelwise(kernels.astype(x.dtype), self.kernels(x), lowering=self.lowering,
+                                     precision=self.precision.lax)
         y = jnp.concatenate([similarity, layer(x, self.context, 1, "context")], axis=-1)
         # A cell stands for h x h pixels: 3x3 convolutions without padding take two each, a 2x2 one the odd one.
         threes, odd = divmod(kernels.shape[1] - 1, 2)

@@ -14,6 +14,8 @@ from siamjax.errors import ConfigError
 from siamjax.fields import Length, Stride, Within
 from siamjax.types import Array, ArrayLike
 
+MAX_DELTA = 10.0  # of a proposal from its anchor: sides 22,000 times as long
+
 
 @dataclasses.dataclass(frozen=True)
 class AnchorConfig:
@@ -47,6 +49,13 @@ class AnchorConfig:
             raise ConfigError(f"{count} outputs are no square grid of {self.per_cell} anchors a cell",
                               where="AnchorConfig", do="give the net and the anchors the same number a cell")
         return grid
+
+    def proposals(self, loc: Array) -> Array:
+        """Boxes `[N, 4]` `cxcywh`, pixels from the crop's middle, of a net's differences `loc` `[N, 4]`.
+
+        exp of a wild difference would be infinite, so each is cut to `MAX_DELTA`; no sane one is.
+        """
+        return decode(make_anchors(self, self.grid_of(len(loc))), jnp.clip(loc, -MAX_DELTA, MAX_DELTA))
 
 
 def base_sizes(config: AnchorConfig) -> np.ndarray:

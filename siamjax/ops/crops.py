@@ -1,7 +1,8 @@
 """Square crops around a target: windows, padding and resampling of the references (SPEC 1).
 
-A crop is a window of `n` whole pixels resized to `m`. Both are gathers of four taps a pixel, so nothing
-depends on the frame's size but the gather's source, and `n` may be traced: one compile serves all sizes.
+A crop is a window of whole pixels resized to `m` x `m`: a square one round the context of a target, or one of the
+target's own aspect, which is squeezed. Both are gathers of four taps a pixel, so nothing depends on the frame's size
+but the gather's source, and the window's sides may be traced: one compile serves all sizes.
 The arithmetic of `context_side` uses plain operators only, so that data workers share it with numpy.
 """
 
@@ -63,6 +64,22 @@ def window(centre: Array, side: Array, rule: Rule) -> tuple[Array, Array]:
     return origin.astype(jnp.int32), n.astype(jnp.int32)
 
 
+def box_window(box: Array, margin: float, *, whole: bool) -> tuple[Array, Array]:
+    """The whole-pixel window of a box with a margin, of the box's own aspect.
+
+    Args:
+      box: `[4]` `xywh`, frame pixels.
+      margin: of the box's width on its left and on its right, and of its height above and below.
+      whole: coordinates are cut off towards zero, as FEAR does with its boxes of whole pixels; else rounded.
+    Returns:
+      `origin` `[2]` int32 (x, y) of the first pixel, and `sides` `[2]` int32 (width, height), 1 to `MAX_SIDE`.
+    Source: FEAR (Borsuk et al. 2022); FEARTracker, utils.py `extend_bbox`.
+    """
+    settle = jnp.trunc if whole else jnp.round
+    origin, sides = box[:2] - margin * box[2:], (1 + 2 * margin) * box[2:]
+    return settle(origin).astype(jnp.int32), jnp.clip(settle(sides), 1, MAX_SIDE).astype(jnp.int32)
+
+
 def border_colour(mean: Array, rule: Rule) -> Array:
     """The colour `[3]` that OpenCV's uint8 border takes of a mean: rounded (siamfc) or cut off."""
     return jnp.round(mean) if rule == "siamfc" else jnp.floor(mean)
@@ -85,28 +102,44 @@ def crop(frame: Frame, centre: Array, side: Array, size: int, border: Array, *, 
       `[size, size, 3]` float32, 0..255.
     Source: siamfc-pytorch siamfc/ops.py `crop_and_resize`; PySOT `get_subwindow`.
     """
-    chex.assert_shape(frame.pixels, (None, None, 3))
     chex.assert_shape([centre, border], [(2,), (3,)])
     origin, n = window(centre, side, rule)
-    floor, remainder = _taps(n, size)
-    low, high = jnp.clip(floor, 0, n - 1), jnp.clip(floor + 1, 0, n - 1)
-    colour = border_colour(border, rule)
+    return resized(frame, origin, jnp.stack([n, n]), size, border_colour(border, rule), resampling=resampling)
 
-    def rows(index):
-        """`[size, size, 3]` pairs of columns of the frame rows `origin + index`, border where outside."""
-        return tuple(_gather(frame, origin[1] + index, origin[0] + column, colour) for column in (low, high))
+
+def resized(frame: Frame, origin: Array, sides: Array, size: int, colour: Array, *,
+            resampling: Resampling = "float") -> Array:
+    """The window of whole pixels at `origin`, resized to a square; see `crop`.
+
+    Args:
+      frame: the whole frame; pixels beyond its extent count as outside.
+      origin, sides: `[2]` int32 (x, y) of the first pixel, and (width, height).
+      size: side of the crop, pixels (static).
+      colour: `[3]` that fills the outside, 0..255, whole levels.
+      resampling: as in `crop`.
+    Returns:
+      `[size, size, 3]` float32, 0..255.
+    """
+    chex.assert_shape(frame.pixels, (None, None, 3))
+    chex.assert_shape([origin, sides, colour], [(2,), (2,), (3,)])
+    columns, rows = (_taps(sides[axis], size) for axis in (0, 1))
+    (left, right), (low, high) = (tuple(jnp.clip(floor + i, 0, sides[axis] - 1) for i in (0, 1))
+                                  for axis, (floor, _) in enumerate((columns, rows)))
+
+    def pair(index):
+        """`[size, size, 3]` pairs of columns of the frame rows `origin + index`, `colour` where outside."""
+        return tuple(_gather(frame, origin[1] + index, origin[0] + column, colour) for column in (left, right))
 
     # Horizontally OpenCV zeroes the fraction beyond the window's rim, vertically it only clamps the rows:
     # the same result, since both rows are then the same one.
-    top, bottom = rows(low), rows(high)
+    top, bottom = pair(low), pair(high)
     if resampling == "float":
-        fraction = remainder.astype(jnp.float32) / (2 * size)
-        fx, fy = fraction[None, :, None], fraction[:, None, None]
-        upper = top[0] + (top[1] - top[0]) * fx
-        lower = bottom[0] + (bottom[1] - bottom[0]) * fx
+        fx, fy = (remainder.astype(jnp.float32) / (2 * size) for _, remainder in (columns, rows))
+        upper = top[0] + (top[1] - top[0]) * fx[None, :, None]
+        lower = bottom[0] + (bottom[1] - bottom[0]) * fx[None, :, None]
         # Whole grey levels, as the published nets were trained on and tracked with.
-        return jnp.round(upper + (lower - upper) * fy)
-    return _fixed_point(top, bottom, *_opencv_weights(floor, remainder, size))
+        return jnp.round(upper + (lower - upper) * fy[:, None, None])
+    return _fixed_point(top, bottom, _opencv_weights(*columns, size), _opencv_weights(*rows, size))
 
 
 def _taps(n: Array, size: int) -> tuple[Array, Array]:
@@ -148,13 +181,13 @@ def _gather(frame: Frame, y: Array, x: Array, colour: Array) -> Array:
     return jnp.where(inside_extent(y[:, None], x[None], frame.extent)[..., None], pixels, colour[None, None])
 
 
-def _fixed_point(top, bottom, first: Array, second: Array) -> Array:
-    """OpenCV's bilinear in 11-bit fixed point (SPEC 1.4)."""
+def _fixed_point(top, bottom, columns: tuple[Array, Array], rows: tuple[Array, Array]) -> Array:
+    """OpenCV's bilinear in 11-bit fixed point (SPEC 1.4), with the weights of either tap."""
 
     def across(pair):
         left, right = (side.astype(jnp.int32) for side in pair)
-        return left * first[None, :, None] + right * second[None, :, None]
+        return left * columns[0][None, :, None] + right * columns[1][None, :, None]
 
-    upper = (first[:, None, None] * (across(top) >> 4)) >> 16
-    lower = (second[:, None, None] * (across(bottom) >> 4)) >> 16
+    upper = (rows[0][:, None, None] * (across(top) >> 4)) >> 16
+    lower = (rows[1][:, None, None] * (across(bottom) >> 4)) >> 16
     return ((upper + lower + 2) >> 2).astype(jnp.float32)

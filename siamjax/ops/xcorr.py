@@ -73,6 +73,24 @@ def depthwise(z: Array, x: Array, *, lowering: str = "auto",
                     lambda z, x: shifted.depthwise(x, z), *_broadcast(z, x))
 
 
+def pixelwise(z: Array, x: Array, *, lowering: str = "auto",
+              precision: lax.Precision = lax.Precision.HIGHEST) -> Array:
+    """Correlates over all channels with every pixel of the exemplar for itself.
+
+    Args:
+      z: `[B, h, w, C]` exemplar features, each of whose pixels is a 1x1 kernel; a batch of one is compared with
+        every search.
+      x: `[B, H, W, C]` search features.
+      lowering, precision: as in `dense`.
+    Returns:
+      `[B, H, W, h * w]` response; the exemplar's pixels row by row.
+    Source: RANet (Wang et al. 2019), section 3.2; Alpha-Refine (Yan et al. 2021).
+    """
+    chex.assert_rank([z, x], 4)
+    chex.assert_equal(z.shape[3], x.shape[3])
+    return upchannel(z.reshape(len(z), 1, 1, -1), x, lowering=lowering, precision=precision)
+
+
 def _lowered(lowering: str, plain, fast, z: Array, x: Array) -> Array:
     if lowering == "auto":
         return lax.platform_dependent(z, x, cpu=fast, default=plain)

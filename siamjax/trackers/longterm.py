@@ -12,8 +12,8 @@ from jax import lax
 
 from siamjax.errors import ConfigError
 from siamjax.fields import Factor, Pixels, Share
-from siamjax.ops import boxes
 from siamjax.trackers import siamrpn
+from siamjax.trackers.anchor_free import AnchorFreeConfig
 from siamjax.trackers.base import LoadedTracker, Output, as_frame, hold
 from siamjax.types import ArrayLike, Frame, Params
 
@@ -56,6 +56,14 @@ class LongTermConfig(siamrpn.SiamRPNConfig):
         return LongTermTracker(net, self)
 
 
+@dataclasses.dataclass(frozen=True)
+class AnchorFreeLongTermConfig(AnchorFreeConfig, LongTermConfig):
+    """Settings of the long-term tracker on an anchor-free one: those of both."""
+
+    def build(self, net: nn.Module) -> LongTermTracker:  # type: ignore[override]
+        return LongTermTracker(net, self)
+
+
 @struct.dataclass
 class LongTermSettings(siamrpn.Settings):
     """The numbers that ride along, float32 `[]` each."""
@@ -93,7 +101,7 @@ class LongTermTracker:
 
     def init(self, params: Params, frame: Frame | ArrayLike, box: ArrayLike) -> LongTermState:
         """State after the first frame; `box` `[4]` is `xywh`, frame pixels."""
-        short = siamrpn.SiamRPNTracker(self.net, self.config).init(params, frame, box)
+        short = self.config.short_term(self.net).init(params, frame, box)
         fields = {field.name: getattr(short, field.name) for field in dataclasses.fields(short)}
         return LongTermState(**fields, lost=jnp.array(False), shown=jnp.asarray(box, jnp.float32))
 
@@ -101,20 +109,19 @@ class LongTermTracker:
              frame: Frame | ArrayLike) -> tuple[LongTermState, Output]:
         """State and answer after `frame`."""
         frame = as_frame(frame)
-        config, settings = self.config, state.settings
+        config, settings, short = self.config, state.settings, self.config.short_term(self.net)
 
         def look(size, influence):
-            return lambda: siamrpn.search(config, self.net, params, state, frame, size, influence)
+            return lambda: short.search(params, state, frame, size, influence)
 
         proposal = lax.cond(state.lost, look(config.lost_search_size, settings.lost_window_influence),
                             look(config.search_size, settings.window_influence))
         judged, proposal = self.judged(params, state, proposal, frame)
         seen = proposal.score >= settings.confidence_low
-        moved = hold(seen, siamrpn.follow(judged, proposal), judged.replace(score=proposal.score))
+        moved = hold(seen, short.follow(judged, proposal), judged.replace(score=proposal.score))
         moved = moved.replace(lost=~seen | (state.lost & (proposal.score <= settings.confidence_high)))
         state = hold(frame.valid, moved, state)
-        inside = siamrpn.clip(state, frame)
-        box = boxes.join(inside.centre, inside.size, half_pixel=config.half_pixel)
+        box = short.box(short.clip(state, frame))
         state = state.replace(shown=hold(frame.valid, box, state.shown))
         return state, Output(box=state.shown, score=state.score, lost=state.lost, valid=frame.valid)
 
@@ -126,22 +133,25 @@ class LongTermTracker:
 
 def long_term(loaded: LoadedTracker, *, confidence_low: float | None = None, confidence_high: float = 0.8,
               lost_search_size: int = 831) -> LoadedTracker:
-    """The weights and settings of a short-term RPN tracker in a long-term one.
+    """The weights and settings of a short-term tracker in a long-term one.
 
     Args:
-      loaded: a tracker of kind `SiamRPNTracker`.
+      loaded: a tracker of kind `SiamRPNTracker` or `AnchorFreeTracker`.
       confidence_low: score that loses the target; by default the tracker's `lost_threshold`.
       confidence_high: score that finds it again. Scores differ between weights: PySOT's own long-term net says
         0.8 and 0.998, calibrated ones are to be read as probabilities.
       lost_search_size: crop side while it is lost, pixels.
     Raises:
-      ConfigError: not an RPN tracker, or settings that contradict each other.
+      ConfigError: a tracker of another kind, or settings that contradict each other.
     """
     config = loaded.tracker.config
     if not isinstance(config, siamrpn.SiamRPNConfig):
-        raise ConfigError(f"{loaded.name} has no region proposals", "long_term", "give a tracker of SiamRPN's kind")
+        raise ConfigError(f"{loaded.name} has no region proposals", "long_term",
+                          "give a tracker of SiamRPN's kind, or an anchor-free one")
+    short, kind = ((AnchorFreeConfig, AnchorFreeLongTermConfig) if isinstance(config, AnchorFreeConfig)
+                   else (siamrpn.SiamRPNConfig, LongTermConfig))
     low = config.lost_threshold if confidence_low is None else confidence_low
-    fields = {field.name: getattr(config, field.name) for field in dataclasses.fields(siamrpn.SiamRPNConfig)}
-    long = LongTermConfig(**fields, lost_search_size=lost_search_size, confidence_low=low,
-                          confidence_high=max(low, confidence_high))
+    fields = {field.name: getattr(config, field.name) for field in dataclasses.fields(short)}
+    long = kind(**fields, lost_search_size=lost_search_size, confidence_low=low,
+                confidence_high=max(low, confidence_high))
     return dataclasses.replace(loaded, tracker=long.build(loaded.tracker.net))

@@ -13,14 +13,13 @@ from flax import struct
 from siamjax import fields
 from siamjax.errors import ConfigError
 from siamjax.fields import Factor, Margin, Pixels, Share, Within
-from siamjax.ops import anchors, boxes, crops
+from siamjax.ops import boxes, crops
 from siamjax.ops.anchors import AnchorConfig
 from siamjax.trackers import postprocess
 from siamjax.trackers.base import Output, as_frame, hold
 from siamjax.types import Array, ArrayLike, Frame, Params
 
 MIN_SIDE = 10.0  # px, the least width and height of an answer (PySOT)
-MAX_DELTA = 10.0  # of a proposal from its anchor: sides 22,000 times as long
 # A first proposal that overlaps the given box by less is not of it, and corrects nothing.
 SAME_TARGET = 0.3
 MOST_SHIFT, MOST_STRETCH = 0.3, 1.6  # that a correction moves (in sides) and stretches a proposal
@@ -80,6 +79,10 @@ class SiamRPNConfig:
 
     def build(self, net: nn.Module) -> SiamRPNTracker:
         """The tracker of `net` with these settings."""
+        return SiamRPNTracker(net, self)
+
+    def short_term(self, net: nn.Module) -> SiamRPNTracker:
+        """The tracker whose way of looking, of moving and of answering a long-term one takes over."""
         return SiamRPNTracker(net, self)
 
 
@@ -146,7 +149,7 @@ class SiamRPNTracker:
       net: a module with `embed_exemplar` and `detect`, as `nets.siamrpn.SiamRPN`.
       config: settings.
     Source: PySOT, tracker/siamrpn_tracker.py. Departures: float32 geometry, deltas are cut to
-    `MAX_DELTA`, and frames that cannot be decoded hold the state.
+    `ops.anchors.MAX_DELTA`, and frames that cannot be decoded hold the state.
     """
 
     net: nn.Module
@@ -158,25 +161,43 @@ class SiamRPNTracker:
         centre, size = boxes.centre_and_size(jnp.asarray(box, jnp.float32), half_pixel=self.config.half_pixel)
         state = State(kernels=(), centre=centre, size=size, mean=crops.mean_colour(frame),
                       score=jnp.float32(1), correction=jnp.float32([0, 0, 1, 1]), settings=self.config.settings())
-        side = crops.context_side(size[0], size[1], self.config.context)
-        exemplar = cut(self.config, state, frame, side, self.config.exemplar_size)
-        kernels = self.net.apply(params, exemplar[None], method="embed_exemplar")
+        kernels = self.net.apply(params, self.exemplar(state, frame)[None], method="embed_exemplar")
         state = state.replace(kernels=jax.tree.map(lambda k: k[0].astype(jnp.float32), kernels))
         if not self.config.self_correction:
             return state
-        return state.replace(correction=correction(state, search(
-            self.config, self.net, params, state, frame, self.config.search_size, state.settings.window_influence)))
+        return state.replace(correction=correction(state, self.search(
+            params, state, frame, self.config.search_size, state.settings.window_influence)))
 
     def step(self, params: Params, state: State, frame: Frame | ArrayLike) -> tuple[State, Output]:
         """State and answer after `frame`."""
         frame = as_frame(frame)
-        proposal = search(self.config, self.net, params, state, frame, self.config.search_size,
-                          state.settings.window_influence)
-        moved = clip(follow(state, proposal), frame)
+        proposal = self.search(params, state, frame, self.config.search_size, state.settings.window_influence)
+        moved = self.clip(self.follow(state, proposal), frame)
         state = hold(frame.valid, moved, state)
-        return state, Output(
-            box=boxes.join(state.centre, state.size, half_pixel=self.config.half_pixel), score=state.score,
-            lost=state.score < state.settings.lost_threshold, valid=frame.valid)
+        return state, Output(box=self.box(state), score=state.score,
+                             lost=state.score < state.settings.lost_threshold, valid=frame.valid)
+
+    def exemplar(self, state: State, frame: Frame) -> Array:
+        """The crop that the target of `state` is given by, `[S, S, 3]`, `S = exemplar_size`."""
+        side = crops.context_side(state.size[0], state.size[1], self.config.context)
+        return cut(self.config, state, frame, side, self.config.exemplar_size)
+
+    def search(self, params: Params, state: State, frame: Frame, search_size: int,
+               window_influence: Array) -> Proposal:
+        """The best proposal in the crop of `search_size` pixels round the last place."""
+        return search(self.config, self.net, params, state, frame, search_size, window_influence)
+
+    def follow(self, state: State, proposal: Proposal) -> State:
+        """The state moved onto a proposal."""
+        return follow(state, proposal)
+
+    def clip(self, state: State, frame: Frame) -> State:
+        """The state within what an answer may be."""
+        return clip(state, frame)
+
+    def box(self, state: State) -> Array:
+        """The answer `[4]`, `xywh`, frame pixels."""
+        return boxes.join(state.centre, state.size, half_pixel=self.config.half_pixel)
 
 
 def cut(config: SiamRPNConfig, state: State, frame: Frame, side: Array, size: int) -> Array:
@@ -213,7 +234,7 @@ def choose(config: SiamRPNConfig, state: State, scale: Array, window_influence: 
     Args:
       config: what fixes shapes: the anchors.
       state: state before the frame.
-      scale: `[]` crop pixels a frame pixel.
+      scale: `[]` crop pixels a frame pixel, or `[2]` of x and of y.
       window_influence: `[]` weight of the window, 0..1.
       cls, loc: `[N, 2]` logits and `[N, 4]` deltas, `N = A * G * G`.
     Source: SPEC 8.1. Of equal scores the first index wins.
@@ -221,8 +242,7 @@ def choose(config: SiamRPNConfig, state: State, scale: Array, window_influence: 
     grid = config.anchors.grid_of(len(cls))
     score = jax.nn.softmax(cls)[:, 1]
     rank = jax.nn.softmax(cls / state.settings.temperature)[:, 1]
-    # exp of a wild delta would be infinite and the state NaN ever after; no sane one is cut.
-    proposals = anchors.decode(anchors.make_anchors(config.anchors, grid), jnp.clip(loc, -MAX_DELTA, MAX_DELTA))
+    proposals = config.anchors.proposals(loc)
     shift, stretch = state.correction[None, :2], state.correction[None, 2:]
     proposals = jnp.concatenate([proposals[:, :2] + shift * proposals[:, 2:], proposals[:, 2:] * stretch], axis=1)
     penalty = postprocess.change_penalty(proposals[:, 2:], state.size * scale, state.settings.penalty_k)
@@ -262,8 +282,8 @@ def follow(state: State, proposal: Proposal) -> State:
                          score=proposal.score)
 
 
-def clip(state: State, frame: Frame) -> State:
-    """The state with its centre in the frame, and width and height between `MIN_SIDE` and the frame's."""
+def clip(state: State, frame: Frame, min_side: float = MIN_SIDE) -> State:
+    """The state with its centre in the frame, and width and height between `min_side` and the frame's."""
     extent = frame.extent[::-1].astype(jnp.float32)  # (width, height)
     return state.replace(centre=jnp.clip(state.centre, 0, extent),
-                         size=jnp.maximum(jnp.minimum(state.size, extent), MIN_SIDE))
+                         size=jnp.maximum(jnp.minimum(state.size, extent), min_side))

@@ -12,8 +12,9 @@ from flax import struct
 
 from siamjax.fields import Factor, Share, Within
 from siamjax.nets.identity import embed_object
-from siamjax.ops import crops, distances
+from siamjax.ops import distances
 from siamjax.trackers import postprocess, siamrpn
+from siamjax.trackers.anchor_free import AnchorFreeConfig
 from siamjax.trackers.base import as_frame
 from siamjax.trackers.longterm import LongTermConfig, LongTermSettings, LongTermState, LongTermTracker
 from siamjax.types import Array, ArrayLike, Frame, Params
@@ -42,6 +43,14 @@ class VerifiedConfig(LongTermConfig):
 
     def build(self, net: nn.Module) -> VerifiedTracker:
         """The tracker of `net` with these settings."""
+        return VerifiedTracker(net, self)
+
+
+@dataclasses.dataclass(frozen=True)
+class AnchorFreeVerifiedConfig(AnchorFreeConfig, VerifiedConfig):
+    """Settings of the verified long-term tracker on an anchor-free one: those of both."""
+
+    def build(self, net: nn.Module) -> VerifiedTracker:  # type: ignore[override]
         return VerifiedTracker(net, self)
 
 
@@ -99,9 +108,8 @@ class VerifiedTracker(LongTermTracker):
         return state.replace(identity=jnp.stack([given, lately])), proposal.replace(score=score)
 
     def embed(self, params: Params, state: siamrpn.State, frame: Frame) -> Array:
-        """Embedding `[C]` of what is in the exemplar square round the state's place."""
-        side = crops.context_side(state.size[0], state.size[1], self.config.context)
-        crop = siamrpn.cut(self.config, state, frame, side, self.config.exemplar_size)
+        """Embedding `[C]` of what is in the exemplar crop round the state's place."""
+        crop = self.config.short_term(self.net).exemplar(state, frame)
         return embed_object(self.net, params, crop[None], self.config.stage)[0]
 
 

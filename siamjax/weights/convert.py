@@ -21,7 +21,7 @@ def convert(tensors: Mapping[str, np.ndarray], names: Names, wanted: Any, *, whe
     Args:
       tensors: the checkpoint by its own names; kernels are OIHW. Counters (`num_batches_tracked`) are left out.
       names: (theirs, ours) for every tensor of the model; one of ours may have several of theirs, of which a
-        checkpoint has one.
+        checkpoint has one; a tensor whose ours is None is left out.
       wanted: variables dict of the net, shapes only (`jax.eval_shape` of its `init`).
       where: the file, for messages.
     Returns:
@@ -76,7 +76,8 @@ def overlap(tensors: Mapping[str, np.ndarray], names: Names) -> float:
 def fits(tensors: Mapping[str, np.ndarray], names: Names, wanted: Any) -> bool:
     """Whether the tensors that the table names have the shapes of the net; `wanted` as in `convert`."""
     shapes = _shapes(wanted)
-    return all(_in_linen_layout(tensors[name]).shape == shapes[ours] for name, ours in names if name in tensors)
+    return all(_in_linen_layout(tensors[name]).shape == shapes[ours]
+               for name, ours in names if name in tensors and ours is not None)
 
 
 def _without_counters(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -87,7 +88,8 @@ def _spellings(names: Names) -> dict[str, list[str]]:
     """Their names of each of ours."""
     spellings: dict[str, list[str]] = {}
     for name, ours in names:
-        spellings.setdefault(ours, []).append(name)
+        if ours is not None:
+            spellings.setdefault(ours, []).append(name)
     return spellings
 
 
@@ -96,8 +98,9 @@ def _shapes(wanted: Any) -> dict[str, tuple[int, ...]]:
 
 
 def _in_linen_layout(value: np.ndarray) -> np.ndarray:
-    """OIHW as HWIO; vectors as they are."""
+    """OIHW as HWIO, a matrix OI as the 1x1 convolution that it is; vectors as they are."""
     value = np.asarray(value)
+    value = value[..., None, None] if value.ndim == 2 else value
     return value.transpose(2, 3, 1, 0) if value.ndim == 4 else value
 
 

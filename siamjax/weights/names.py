@@ -1,13 +1,14 @@
 """Parameter names of published trackers, one table each: (theirs, ours) (SPEC 9).
 
-A source that has spelled a name in several ways has a line for each; a file has one of them.
+A source that has spelled a name in several ways has a line for each; a file has one of them. What a published file
+holds and its own program never runs has None for ours, and is left out.
 """
 
 from __future__ import annotations
 
-from siamjax.nets import mobilenet
+from siamjax.nets import inverted, mobilenet
 
-Names = tuple[tuple[str, str], ...]
+Names = tuple[tuple[str, str | None], ...]
 
 _NORM = (("weight", "params/{}/norm/scale"), ("bias", "params/{}/norm/bias"),
          ("running_mean", "batch_stats/{}/norm/mean"), ("running_var", "batch_stats/{}/norm/var"))
@@ -62,6 +63,59 @@ def siammask_r50() -> Names:
     return (resnet_backbone((3, 4, 6))
             + _unit("neck.downsample.downsample.0", "neck.downsample.downsample.1", "neck/levels_0")
             + _depthwise_rpn("rpn_head", "head") + _depthwise_branch("mask_head", "mask") + _refine("refine_head"))
+
+
+def fear_xs() -> Names:
+    """FEAR-XS by structural names, BatchNorm folded; the two depthwise `encode` convolutions have no bias."""
+    names = _conv("stem", "backbone/stem") + _conv("neck", "backbone/projection")
+    for number, block in enumerate(inverted.FBNET_C):
+        for part in ("expand", "depthwise", "project")[block.expansion is None:]:
+            names += _conv(f"blocks.{number}.{part}", f"backbone/block{number}/{part}")
+    for theirs, ours in (("cls", "cls"), ("reg", "loc")):
+        parts = {f"{theirs}_encode": "encode", f"{theirs}_fuse": "fuse", f"{theirs}_tower.0": "tower0",
+                 f"{theirs}_tower.1": "tower1", f"{theirs}_pred": "out"}
+        for their_part, our_part in parts.items():
+            depthwise = _conv(f"{their_part}.depthwise", f"head/{ours}/{our_part}/depthwise")
+            names += depthwise[:1] if our_part == "encode" else depthwise
+            names += _conv(f"{their_part}.pointwise", f"head/{ours}/{our_part}/pointwise")
+    return names
+
+
+def nanotrack_v1() -> Names:
+    """NanoTrack's first version."""
+    return (_nanotrack_backbone(inverted.MOBILENET_V3_SMALL[:-1])
+            + _attention("ban_head.corr_pw.CA_layer.fc1", "ban_head.corr_pw.CA_layer.fc2",
+                         "head/correlations_0/attention")
+            + _nanotrack_tower("ban_head.cls_tower", "ban_head.cls_logits.0", "head/cls", layers=3)
+            + _nanotrack_tower("ban_head.bbox_tower", "ban_head.bbox_pred.0", "head/loc", layers=4))
+
+
+def nanotrack_v2() -> Names:
+    """NanoTrack's second version."""
+    names = _nanotrack_backbone(inverted.MOBILENET_V3_SMALL[:-1])
+    for number, kind in enumerate(("cls", "reg")):
+        names += _pixelwise(f"ban_head.corr_pw_{kind}", f"head/correlations_{number}")
+    return (names + _nanotrack_tower("ban_head.cls_pw_tower", "ban_head.cls_pred.0", "head/cls", layers=6)
+            + _nanotrack_tower("ban_head.bbox_pw_tower", "ban_head.bbox_pred.0", "head/loc", layers=6))
+
+
+def nanotrack_v3() -> Names:
+    """NanoTrack's third version."""
+    names = _nanotrack_backbone(inverted.MOBILENET_V3_SMALL)
+    for kind, tower, out, ours in (("cls", "cls_tower", "cls_logits.0", "head/cls"),
+                                   ("reg", "bbox_tower", "bbox_pred.0", "head/loc")):
+        names += _pixelwise(f"ban_head.corr_pw_{kind}", f"{ours}/pixelwise")
+        names += _unit(f"ban_head.corr_pw_{kind}.conv.0", f"ban_head.corr_pw_{kind}.conv.1", f"{ours}/narrow/depthwise")
+        names += _biased(f"ban_head.corr_pw_{kind}.conv.3", f"ban_head.corr_pw_{kind}.conv.4",
+                         f"{ours}/narrow/pointwise")
+        names += _both_sides(f"ban_head.corr_dw_{kind}", f"{ours}/depthwise")
+        names += _conv(f"ban_head.down_{kind}.0", f"{ours}/mix")
+        for layer in range(6):
+            for first, part in ((5 * layer, "depthwise"), (5 * layer + 3, "pointwise")):
+                names += _unit(f"ban_head.{tower}.{first}", f"ban_head.{tower}.{first + 1}",
+                               f"{ours}/tower/layer{layer}/{part}")
+        names += _conv(f"ban_head.{out}", f"{ours}/tower/out")
+    return names
 
 
 def alexnet_backbone(prefix: str = "backbone.") -> Names:
@@ -162,6 +216,53 @@ def _refine(theirs: str) -> Names:
             names += _conv(f"{theirs}.{their_part}.2", f"{ours}/{our_part}2")
         names += _conv(f"{theirs}.post{i}", f"{ours}/post")
     return names
+
+
+def _nanotrack_backbone(blocks: tuple[inverted.Block, ...]) -> Names:
+    """NanoTrack's MobileNetV3, and the neck that its files hold and its program does not call."""
+    names = _unit("backbone.features.0.0", "backbone.features.0.1", "backbone/stem")
+    for number, block in enumerate(blocks):
+        theirs, ours = f"backbone.features.{number + 1}.conv", f"backbone/block{number}"
+        # Index of each convolution and of the squeeze; a BatchNorm is next to each convolution.
+        parts = {"depthwise": 0, "project": 4} if block.expansion is None else {
+            "expand": 0, "depthwise": 3, "project": 7}
+        for part, index in parts.items():
+            names += _unit(f"{theirs}.{index}", f"{theirs}.{index + 1}", f"{ours}/{part}")
+        if block.squeeze:
+            squeeze = f"{theirs}.{3 if block.expansion is None else 5}.fc"
+            names += _attention(f"{squeeze}.0", f"{squeeze}.2", f"{ours}/squeeze")
+    neck = _unit("neck.downsample.0", "neck.downsample.1", "neck")
+    return names + tuple((theirs, None) for theirs, _ in neck)
+
+
+def _nanotrack_tower(theirs: str, out: str, ours: str, layers: int) -> Names:
+    """Of each layer a depthwise convolution, a 1x1 one, BatchNorm, and a ReLU6 that has no parameters."""
+    names: Names = ()
+    for layer in range(layers):
+        first = f"{ours}/layer{layer}"
+        names += _conv(f"{theirs}.{4 * layer}", f"{first}/depthwise")[:1]
+        names += _unit(f"{theirs}.{4 * layer + 1}", f"{theirs}.{4 * layer + 2}", f"{first}/pointwise")
+    return names + _conv(out, f"{ours}/out")
+
+
+def _pixelwise(theirs: str, ours: str) -> Names:
+    return _both_sides(theirs, ours) + _attention(f"{theirs}.CA_layer.fc1", f"{theirs}.CA_layer.fc2",
+                                                  f"{ours}/attention")
+
+
+def _both_sides(theirs: str, ours: str) -> Names:
+    """A 1x1 convolution with a bias, and BatchNorm, of the exemplar's features and of the search's."""
+    return (_biased(f"{theirs}.conv_kernel.0", f"{theirs}.conv_kernel.1", f"{ours}/exemplar")
+            + _biased(f"{theirs}.conv_search.0", f"{theirs}.conv_search.1", f"{ours}/search"))
+
+
+def _attention(reduce: str, restore: str, ours: str) -> Names:
+    return _conv(reduce, f"{ours}/reduce") + _conv(restore, f"{ours}/restore")
+
+
+def _biased(conv: str, norm: str, ours: str) -> Names:
+    """A convolution with a bias and the BatchNorm after it."""
+    return _conv(conv, ours) + _norm(norm, ours)
 
 
 def _unit(conv: str, norm: str, ours: str) -> Names:

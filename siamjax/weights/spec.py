@@ -79,7 +79,7 @@ def _modules() -> frozenset[str]:
     """Where classes of settings are defined: a file from outside never names what else is imported."""
     inside = [f"{package.__name__}.{module.name}" for package in (nets, trackers)
               for module in pkgutil.iter_modules(package.__path__)]
-    return frozenset([*inside, "siamjax.ops.anchors", "siamjax.ops.views", "siamjax.precision"])
+    return frozenset([*inside, "siamjax.ops.anchors", "siamjax.ops.points", "siamjax.ops.views", "siamjax.precision"])
 
 
 def _kind(name: Any, where: str) -> Any:

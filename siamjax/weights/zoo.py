@@ -14,10 +14,13 @@ from flax import traverse_util
 
 from siamjax.errors import SourceError, WeightsError
 from siamjax.nets.alexnet import PYSOT, AlexNet
+from siamjax.nets.anchor_free_heads import PixelwiseHead
 from siamjax.nets.guided_mask import GuidedMask, Segment
+from siamjax.nets.inverted import MOBILENET_V3_SMALL, InvertedTrunk
 from siamjax.nets.layers import Norm
 from siamjax.nets.mask_heads import Refine
 from siamjax.nets.mobilenet import MobileNetV2
+from siamjax.nets.nanotrack_heads import NanoTrackHead, NanoTrackV3Head
 from siamjax.nets.necks import Adjust
 from siamjax.nets.resnet import ResNet
 from siamjax.nets.rpn_heads import DepthwiseBranch, DepthwiseRPN, MultiRPN, UpChannelRPN
@@ -25,6 +28,7 @@ from siamjax.nets.siamfc import SiamFC
 from siamjax.nets.siammask import SiamMask
 from siamjax.nets.siamrpn import SiamRPN
 from siamjax.nets.similarity_heads import PixelwiseRPN, SimilarityRPN
+from siamjax.trackers.anchor_free import AnchorFreeConfig
 from siamjax.trackers.base import LoadedTracker
 from siamjax.trackers.longterm import LongTermConfig, LongTermTracker
 from siamjax.trackers.siamfc import SiamFCTracker
@@ -72,6 +76,17 @@ _COARSE = DepthwiseBranch(hidden=256, features=63 * 63)
 _BASE = SiamMask(ResNet(used_layers=(3,)), Adjust((256,), margin=4), DepthwiseRPN(), _COARSE)
 _SHARP = SiamMask(ResNet(used_layers=(0, 1, 2, 3)), Adjust((256,), margin=4), DepthwiseRPN(), _COARSE, Refine())
 
+# FEAR's settings file, smoothed as its paper says; and NanoTrack's three (penalty, window, learning rate of the size).
+_FEAR = AnchorFreeConfig(
+    exemplar_size=128, search_size=256, squeezed=True, context=0.2, search_context=2.0, penalty_k=0.062,
+    window_influence=0.38, lr=0.765, smoothing="squared", min_side=3.0, half_pixel=False, channel_order="rgb")
+_FEAR_XS = SiamRPN(InvertedTrunk(projection=256, normalise=True, norm=None), PixelwiseHead(norm=None))
+_NANO_V1 = AnchorFreeConfig(penalty_k=0.148, window_influence=0.462, lr=0.390)
+_NANO_V2 = AnchorFreeConfig(penalty_k=0.150, window_influence=0.490, lr=0.385)
+_NANO_V3 = AnchorFreeConfig(penalty_k=0.138, window_influence=0.455, lr=0.348)
+_NANO_TRUNK = InvertedTrunk(MOBILENET_V3_SMALL[:-1], activation="hard_swish")  # of the first two versions
+_SIX = (3,) * 6  # kernel sizes
+
 # Those of siamrpn_small, and a score fitted by scripts/calibrate.py.
 _SMALL_LONG = VerifiedConfig(
     search_size=287, penalty_k=0.1, window_influence=0.25, lr=0.25, temperature=2.159, self_correction=True,
@@ -110,6 +125,16 @@ ZOO: dict[str, Entry] = {
                             names=names.siammask()),
     "siammask_r50": Entry(_MASK_R50.build(_SHARP), "the same in PySOT, its siammask_r50_l3",
                           names=names.siammask_r50()),
+    "nanotrack_v1": Entry(
+        _NANO_V1.build(SiamRPN(_NANO_TRUNK, NanoTrackHead())),
+        "NanoTrackV1, anchor-free on MobileNetV3-Small", names=names.nanotrack_v1()),
+    "nanotrack_v2": Entry(
+        _NANO_V2.build(SiamRPN(_NANO_TRUNK, NanoTrackHead(48, _SIX, _SIX, cls_width=96))),
+        "NanoTrackV2, anchor-free on MobileNetV3-Small", names=names.nanotrack_v2()),
+    "nanotrack_v3": Entry(
+        _NANO_V3.build(SiamRPN(InvertedTrunk(MOBILENET_V3_SMALL, activation="hard_swish"), NanoTrackV3Head())),
+        "NanoTrackV3, anchor-free on MobileNetV3-Small, as published", names=names.nanotrack_v3()),
+    "fear_xs": Entry(_FEAR.build(_FEAR_XS), "FEAR-XS, anchor-free on FBNet-C, as published", names=names.fear_xs()),
     "siamfc": Entry(SiamFCTracker(SiamFC(AlexNet(), logit_bias=True)), "SiamFC trained further by this project",
                     weights="siamfc.safetensors"),
     "siamrpn_small": Entry(

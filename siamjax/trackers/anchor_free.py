@@ -1,0 +1,151 @@
+"""The anchor-free tracker: the best box of one search crop, read at the points of a grid; FEAR and NanoTrack."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from siamjax.errors import ConfigError
+from siamjax.ops import boxes, crops
+from siamjax.ops.points import PointConfig
+from siamjax.trackers import siamrpn
+from siamjax.trackers.siamrpn import Proposal, SiamRPNConfig, SiamRPNTracker, State
+from siamjax.types import Array, ArrayLike, Frame, Params
+
+WHOLE_MIN_SIDE = 3.0  # px, the least side of a box of whole pixels (FEAR)
+
+
+@dataclasses.dataclass(frozen=True)
+class AnchorFreeConfig(SiamRPNConfig):
+    """Settings of the tracker; the defaults are those that NanoTrack's versions share.
+
+    Attributes:
+      anchors: the points, one a cell, that stand where a region-proposal net has anchors.
+      squeezed: crops have the box's aspect and are squeezed to a square, as FEAR's do; else they are context squares.
+      context: margin round the target in the exemplar: of a square as a share of its mean side, of a squeezed crop
+        as a share of its width on the left and the right and of its height above and below.
+      search_context: that of a squeezed search, of `search_size` pixels.
+      smoothing: how much of a new size is taken over: `linear` the learning rate times penalty times score,
+        `squared` the square of this (FEAR), `none` all of it.
+      min_side: least width and height of an answer, pixels.
+      half_pixel: as in `SiamRPNConfig`.
+      resampling: `reference` also keeps what the originals do to a state: FEAR's is of whole pixels, and the smoothed
+        size hangs at the upper left corner of the box found; NanoTrack's answers lie half a pixel off their centre.
+    """
+
+    anchors: PointConfig = dataclasses.field(default_factory=PointConfig)  # type: ignore[assignment]
+    squeezed: bool = False
+    search_context: float = 2.0
+    smoothing: Literal["linear", "squared", "none"] = "linear"
+    min_side: float = siamrpn.MIN_SIDE
+    half_pixel: bool = True
+
+    def __post_init__(self):
+        super().__post_init__()
+
+        def refuse(field, rule):
+            raise ConfigError(f"{field} is {getattr(self, field)!r}", f"{type(self).__name__}.{field}", rule)
+
+        if self.smoothing not in ("linear", "squared", "none"):
+            refuse("smoothing", "use linear, squared or none")
+        for field in ("context", "search_context"):
+            if not 0 <= getattr(self, field) <= 100:
+                refuse(field, "use a share of the target's size, 0 or more")
+        if not 1 <= self.min_side <= crops.MAX_SIDE:
+            refuse("min_side", "use a number of pixels, 1 or more")
+
+    @property
+    def whole_pixels(self) -> bool:
+        """The state is a box of whole pixels."""
+        return self.squeezed and self.resampling == "reference"
+
+    def build(self, net: nn.Module) -> AnchorFreeTracker:
+        """The tracker of `net` with these settings."""
+        return AnchorFreeTracker(net, self)
+
+    def short_term(self, net: nn.Module) -> AnchorFreeTracker:
+        return AnchorFreeTracker(net, self)
+
+
+@dataclasses.dataclass(frozen=True)
+class AnchorFreeTracker(SiamRPNTracker):
+    """Tracks by the best box of an anchor-free net in one search crop.
+
+    Attributes:
+      net: a `nets.siamrpn.SiamRPN` with an anchor-free head, or one with the same methods.
+      config: settings.
+    Source: FEARTracker, tracker/fear_tracker.py (Borsuk et al. 2022); NanoTrack, tracker/nano_tracker.py. Departures:
+    those of `SiamRPNTracker`; without `resampling="reference"` the state of a squeezed crop is not rounded to whole
+    pixels, and the smoothed size stays round the centre of the box found.
+    """
+
+    config: AnchorFreeConfig = AnchorFreeConfig()
+
+    def init(self, params: Params, frame: Frame | ArrayLike, box: ArrayLike) -> State:
+        """State after the first frame; `box` `[4]` is `xywh`, frame pixels."""
+        frame, box = siamrpn.as_frame(frame), jnp.asarray(box, jnp.float32)
+        return super().init(params, frame, whole_box(box, frame) if self.config.whole_pixels else box)
+
+    def exemplar(self, state: State, frame: Frame) -> Array:
+        if not self.config.squeezed:
+            return super().exemplar(state, frame)
+        return self.cut(state, frame, self.config.context, self.config.exemplar_size)[0]
+
+    def search(self, params: Params, state: State, frame: Frame, search_size: int,
+               window_influence: Array) -> Proposal:
+        config = self.config
+        if not config.squeezed:
+            return super().search(params, state, frame, search_size, window_influence)
+        # A larger crop shows more of the frame at the same scale.
+        margin = ((1 + 2 * config.search_context) * search_size / config.search_size - 1) / 2
+        crop, middle, scale = self.cut(state, frame, margin, search_size)
+        kernels = jax.tree.map(lambda k: k[None], state.kernels)
+        cls, loc, *_ = self.net.apply(params, kernels, crop[None], method="detect")
+        proposal = siamrpn.choose(config, state, scale, window_influence, cls[0], loc[0])
+        return proposal.replace(offset=proposal.offset + middle - state.centre)
+
+    def cut(self, state: State, frame: Frame, margin: float, size: int) -> tuple[Array, Array, Array]:
+        """A squeezed crop `[size, size, 3]`, its middle `[2]` (x, y) in the frame, and crop pixels a frame pixel `[2]`."""
+        config = self.config
+        box = boxes.join(state.centre, state.size, half_pixel=config.half_pixel)
+        origin, sides = crops.box_window(box, margin, whole=config.whole_pixels)
+        crop = crops.resized(frame, origin, sides, size, jnp.round(state.mean), resampling=config.resampling)
+        crop = crop[..., ::-1] if config.channel_order == "bgr" else crop
+        return crop, origin + sides / 2, size / sides
+
+    def follow(self, state: State, proposal: Proposal) -> State:
+        rate = {"linear": proposal.rate, "squared": proposal.rate**2, "none": jnp.ones_like(proposal.rate)}
+        moved = siamrpn.follow(state, proposal.replace(rate=rate[self.config.smoothing]))
+        if not self.config.whole_pixels:
+            return moved
+        return moved.replace(centre=moved.centre + (moved.size - proposal.size) / 2)
+
+    def clip(self, state: State, frame: Frame) -> State:
+        if not self.config.whole_pixels:
+            return siamrpn.clip(state, frame, self.config.min_side)
+        box = jnp.round(boxes.join(state.centre, state.size, half_pixel=False))
+        box = jnp.concatenate([box[:2], jnp.maximum(box[2:], WHOLE_MIN_SIDE)])
+        centre, size = boxes.centre_and_size(whole_box(box, frame), half_pixel=False)
+        return state.replace(centre=centre, size=size)
+
+    def box(self, state: State) -> Array:
+        # NanoTrack takes a centre by (w - 1) / 2 and gives its answer by w / 2.
+        half_pixel = self.config.half_pixel and self.config.resampling != "reference"
+        return boxes.join(state.centre, state.size, half_pixel=half_pixel)
+
+
+def whole_box(box: Array, frame: Frame) -> Array:
+    """A box `[4]` `xywh` moved and cut into the frame, its numbers cut to whole ones, sides `WHOLE_MIN_SIDE` or more.
+
+    Source: FEARTracker, utils.py `clamp_bbox`.
+    """
+    extent = frame.extent[::-1].astype(jnp.float32)  # (width, height)
+    corner = jnp.clip(box[:2], 0, extent)
+    size = jnp.trunc(jnp.clip(corner + box[2:], 0, extent) - corner)
+    corner, small = jnp.trunc(corner), size < WHOLE_MIN_SIDE
+    size = jnp.where(small, WHOLE_MIN_SIDE, size)
+    return jnp.concatenate([corner - jnp.where(small, jnp.maximum(corner + size - extent, 0), 0), size])

@@ -1,0 +1,1 @@
+"""Published files of any kind as named tensors: PyTorch checkpoints, CoreML models and npz archives."""
