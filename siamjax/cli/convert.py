@@ -1,4 +1,4 @@
-"""`siamjax convert`: a published PyTorch checkpoint to a weight file."""
+"""`siamjax convert`: a published PyTorch checkpoint, npz archive or CoreML model to a weight file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flax import traverse_util
 
 from siamjax.errors import ConfigError, WeightsError
 from siamjax.outputs import check_folder
-from siamjax.weights import backbones, files, zoo
+from siamjax.weights import backbones, files, sources, zoo
 from siamjax.weights import convert as conversion
 from siamjax.weights.state_dicts import shortened
 
@@ -30,7 +30,8 @@ def convert(
     """Converts a published checkpoint; every name and shape is checked and nothing is left over.
 
     Args:
-      file: PyTorch checkpoint (.pth, .pt); read as tensors only, nothing in it is executed.
+      file: PyTorch checkpoint (.pth, .pt), read as tensors only, nothing in it is executed; of FEAR-XS the CoreML model
+        (.mlmodel) or the archive of arrays by structural names (.npz).
       output: weight file to write, .safetensors.
       model: zoo name it must be; by default recognised by its names.
       backbone: it is no tracker but a backbone trained on ImageNet, of this name; a training starts from the result.
@@ -55,7 +56,7 @@ def _convert_tracker(file: Path, output: Path, model: str | None, licence: str, 
     known = [name for name, entry in zoo.ZOO.items() if entry.names is not None]
     if model is not None:
         _check_known(model, known, "model")
-    tensors = files.read_state_dict(file)
+    tensors = sources.read(file)
     name, *same = recognise(tensors, where=str(file)) if model is None else (model,)
     entry = zoo.ZOO[name]
     assert entry.names is not None

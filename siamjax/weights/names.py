@@ -16,6 +16,21 @@ _NORM = (("weight", "params/{}/norm/scale"), ("bias", "params/{}/norm/bias"),
 _LEGACY_ALEXNET = (0, 4, 8, 11, 14)
 
 
+def _fear_graph() -> tuple[str, ...]:
+    """FEAR-XS's convolutions by their structural names, in the order of its published graph."""
+    trunk = ["stem"]
+    for number, block in enumerate(inverted.FBNET_C):
+        parts = ("expand", "depthwise", "project") if block.expansion is not None else ("depthwise", "project")
+        trunk += [f"blocks.{number}.{part}" for part in parts]
+    heads = ("cls_encode", "reg_encode", "cls_fuse", "reg_fuse", "reg_tower.0", "reg_tower.1", "reg_pred",
+             "cls_tower.0", "cls_tower.1", "cls_pred")
+    return (*trunk, "neck", *(f"{head}.{part}" for head in heads for part in ("depthwise", "pointwise")))
+
+
+FEAR_GRAPH = _fear_graph()
+FEAR_TRUNK = FEAR_GRAPH.index("neck") + 1  # convolutions of its exemplar's half
+
+
 def siamfc(norms: int = 4) -> Names:
     """siamfc-pytorch: five convolutions, BatchNorm after the first `norms` (4 for V1 and V2, 5 for V3)."""
     names: Names = ()
@@ -67,17 +82,20 @@ def siammask_r50() -> Names:
 
 def fear_xs() -> Names:
     """FEAR-XS by structural names, BatchNorm folded; the two depthwise `encode` convolutions have no bias."""
-    names = _conv("stem", "backbone/stem") + _conv("neck", "backbone/projection")
-    for number, block in enumerate(inverted.FBNET_C):
-        for part in ("expand", "depthwise", "project")[block.expansion is None:]:
-            names += _conv(f"blocks.{number}.{part}", f"backbone/block{number}/{part}")
-    for theirs, ours in (("cls", "cls"), ("reg", "loc")):
-        parts = {f"{theirs}_encode": "encode", f"{theirs}_fuse": "fuse", f"{theirs}_tower.0": "tower0",
-                 f"{theirs}_tower.1": "tower1", f"{theirs}_pred": "out"}
-        for their_part, our_part in parts.items():
-            depthwise = _conv(f"{their_part}.depthwise", f"head/{ours}/{our_part}/depthwise")
-            names += depthwise[:1] if our_part == "encode" else depthwise
-            names += _conv(f"{their_part}.pointwise", f"head/{ours}/{our_part}/pointwise")
+    ours = {"stem": "backbone/stem", "neck": "backbone/projection"}
+    ours |= {f"{theirs}_{part}": f"head/{kind}/{our_part}"
+             for theirs, kind in (("cls", "cls"), ("reg", "loc"))
+             for part, our_part in (("encode", "encode"), ("fuse", "fuse"), ("tower.0", "tower0"),
+                                    ("tower.1", "tower1"), ("pred", "out"))}
+    names: Names = ()
+    for theirs in FEAR_GRAPH:
+        part, _, leaf = theirs.rpartition(".")
+        if part.startswith("blocks."):
+            path = f"backbone/block{part.removeprefix('blocks.')}/{leaf}"
+        else:
+            path = f"{ours[part]}/{leaf}" if part else ours[theirs]
+        pair = _conv(theirs, path)
+        names += pair[:1] if theirs.endswith("encode.depthwise") else pair
     return names
 
 
