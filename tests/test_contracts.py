@@ -17,6 +17,7 @@ import siamjax
 from siamjax import precision
 from siamjax.ops import frames as frame_ops
 from siamjax.trackers import loop
+from siamjax.trackers.anchor_free import AnchorFreeConfig
 from siamjax.trackers.base import LoadedTracker
 from siamjax.trackers.longterm import LongTermConfig
 from siamjax.trackers.siamfc import SiamFCConfig
@@ -38,10 +39,15 @@ EXACT = 1e-3  # px, the bar for equal tracks on the CPU
 
 NARROW = {  # a few channels wherever a net has many, and one block where a stage repeats them
     "stages": lambda stages: tuple(dataclasses.replace(stage, features=4 * stage.groups) for stage in stages),
-    "hidden": lambda hidden: 4 if isinstance(hidden, int) else (4,) * len(hidden),
+    "hidden": lambda hidden: 4 * (hidden > 0) if isinstance(hidden, int) else (4,) * len(hidden),
     "widths": lambda widths: (4,) * len(widths),
     "width": lambda width: 4 if isinstance(width, int) else 0.125,
-    "blocks": lambda blocks: (1, 1, 2, 1),
+    "blocks": lambda blocks: ((1, 1, 2, 1) if isinstance(blocks[0], int)
+                              else tuple(dataclasses.replace(block, features=4) for block in blocks)),
+    "stem": lambda _: 4,
+    "projection": lambda width: 4 if width else 0,
+    "cls_width": lambda _: 4,
+    "loc_width": lambda _: 4,
     "lowering": lambda _: "lax",  # quick to compile
 }
 
@@ -123,7 +129,7 @@ def loaded(name: str) -> LoadedTracker:
 
 
 # One of each family by default: 64 runs of the large nets take minutes.
-QUICK = ("siamfc", "siamrpn_alex", "siamrpn_small")
+QUICK = ("siamfc", "siamrpn_alex", "siamrpn_small", "fear_xs")
 MANY_TARGETS = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in sorted(zoo.ZOO)]
 
 
@@ -301,6 +307,8 @@ class TestTrackerContract:
 
     def test_two_training_steps_lower_the_loss(self, name):
         tracker, params, video, box = tiny_case(name)
+        if isinstance(tracker.config, AnchorFreeConfig):
+            pytest.skip("anchor-free nets have no objective yet")
         tx = optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(2e-4))  # steps of a known length
         step = make_train_step(tracker.net, objective_of(tracker), tx, same_draw, Phase())
         step = jax.jit(jax.vmap(step, axis_name=AXIS))

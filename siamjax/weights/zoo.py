@@ -133,8 +133,10 @@ ZOO: dict[str, Entry] = {
         "NanoTrackV2, anchor-free on MobileNetV3-Small", names=names.nanotrack_v2()),
     "nanotrack_v3": Entry(
         _NANO_V3.build(SiamRPN(InvertedTrunk(MOBILENET_V3_SMALL, activation="hard_swish"), NanoTrackV3Head())),
-        "NanoTrackV3, anchor-free on MobileNetV3-Small, as published", names=names.nanotrack_v3()),
-    "fear_xs": Entry(_FEAR.build(_FEAR_XS), "FEAR-XS, anchor-free on FBNet-C, as published", names=names.fear_xs()),
+        "NanoTrackV3, anchor-free on MobileNetV3-Small, as published", names=names.nanotrack_v3(),
+        weights="nanotrack_v3.safetensors"),
+    "fear_xs": Entry(_FEAR.build(_FEAR_XS), "FEAR-XS, anchor-free on FBNet-C, as published", names=names.fear_xs(),
+                     weights="fear_xs.safetensors"),
     "siamfc": Entry(SiamFCTracker(SiamFC(AlexNet(), logit_bias=True)), "SiamFC trained further by this project",
                     weights="siamfc.safetensors"),
     "siamrpn_small": Entry(

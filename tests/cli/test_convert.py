@@ -63,7 +63,8 @@ def test_a_tracker_of_pysot_is_recognised_and_stays_bgr(alex, tmp_path, capsys):
 def test_every_published_model_says_the_order_of_its_channels(model):
     tracker = zoo.ZOO[model].tracker
     metadata = zoo.metadata_for(tracker, card="", licence="")
-    assert metadata["channel_order"] == tracker.config.channel_order == ("rgb" if "siamfc" in model else "bgr")
+    assert metadata["channel_order"] == tracker.config.channel_order == (
+        "rgb" if "siamfc" in model or "fear" in model else "bgr")
 
 
 @pytest.mark.parametrize("model", ["siamrpn_mobilev2", "siamrpn_r50", "siamrpn_r50_otb", "siamrpn_r50_lt"])

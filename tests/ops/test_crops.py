@@ -115,3 +115,28 @@ def test_identity_window_copies_the_pixels():
         out = cut(frame_of(pixels), jnp.array([31.5, 31.5]), jnp.float32(64), 64, jnp.zeros(3),
                   resampling=resampling)
         np.testing.assert_array_equal(out, pixels)
+
+
+def squeezed(pixels, origin, sides, size, resampling="reference"):
+    return np.asarray(jax.jit(crops.resized, static_argnames=("size", "resampling"))(
+        frame_of(pixels), jnp.array(origin), jnp.array(sides), size=size, colour=jnp.zeros(3), resampling=resampling))
+
+
+@pytest.mark.parametrize("resampling", ["float", "reference"])
+def test_a_squeezed_window_is_resized_along_each_side_by_itself(resampling):
+    """A picture that only changes downwards does not hear of the width, and the other way round."""
+    ramp = np.random.default_rng(2).integers(0, 256, (90, 1, 3), np.uint8)
+    down = np.broadcast_to(ramp, (90, 90, 3))
+    narrow, wide = (squeezed(down, (10, 20), (width, 50), 32, resampling) for width in (23, 50))
+    np.testing.assert_array_equal(narrow, wide)
+    across = squeezed(down.swapaxes(0, 1), (20, 10), (50, 23), 32, resampling)
+    np.testing.assert_array_equal(across, narrow.swapaxes(0, 1))
+
+
+@pytest.mark.parametrize(("box", "margin", "whole", "origin", "sides"), [
+    ((204, 150, 17, 50), 0.2, True, (200, 140), (23, 70)), ((204, 150, 17, 50), 2.0, True, (170, 50), (85, 250)),
+    ((3, 2, 10, 11), 2.0, True, (-17, -20), (50, 55)), ((1.4, 1.6, 7, 9), 0.2, True, (0, 0), (9, 12)),
+    ((1.4, 1.6, 7, 9), 0.2, False, (0, 0), (10, 13))])
+def test_windows_of_a_box(box, margin, whole, origin, sides):
+    corner, size = crops.box_window(jnp.float32(box), margin, whole=whole)
+    assert (tuple(np.asarray(corner)), tuple(np.asarray(size))) == (origin, sides)

@@ -81,3 +81,12 @@ def test_unequal_batches_and_unknown_lowerings_are_refused():
         xcorr.dense(z, np.repeat(x, 2, axis=0))
     with pytest.raises(ConfigError, match="quick"):
         xcorr.depthwise(z, x, lowering="quick")
+
+
+def test_pixelwise_compares_every_pixel_with_every_other():
+    z, x = example("dense")
+    out = xcorr.pixelwise(z, x)
+    assert out.shape == (2, 9, 11, 20)
+    np.testing.assert_allclose(out, np.einsum("bhwc,byxc->byxhw", z, x).reshape(out.shape), rtol=1e-5, atol=1e-5)
+    for lowering in ("lax", "fast"):
+        np.testing.assert_allclose(xcorr.pixelwise(z[:1], x, lowering=lowering)[0], out[0], rtol=1e-5, atol=1e-5)

@@ -1,0 +1,57 @@
+"""From a published light tracker's file to the weights in the package: converted, in half precision, with its card.
+
+    python scripts/published_weights.py fear_xs Tracker.mlmodel --output siamjax/assets/fear_xs.safetensors
+    python scripts/published_weights.py nanotrack_v3 nanotrackv3.pth --output siamjax/assets/nanotrack_v3.safetensors
+
+The settings are those of the zoo. Prints the largest change of a parameter by rounding, beside its size.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import tyro
+from flax import traverse_util
+
+from siamjax.weights import convert, files, sources, zoo
+
+CARDS = {
+    "fear_xs": (
+        "MIT (assets/licences/FEAR.txt)",
+        "fear_xs: FEAR-XS (Borsuk et al., ECCV 2022), the weights of its demo app as published by Piñata Farms "
+        "(github.com/PinataFarms/FEARTracker, Tracker.mlmodel, MIT licence): trained by its authors on LaSOT, COCO, "
+        "YouTube-BB, GOT-10k and ImageNet VID. Converted by siamjax: BatchNorm comes folded, no value was changed. The "
+        "settings are the published ones, smoothed; but the state is not rounded to whole pixels and the smoothed size "
+        "stays round the centre of the box found (resampling=reference has both as in the original)."),
+    "nanotrack_v3": (
+        "Apache-2.0 (assets/licences/NanoTrack.txt)",
+        "nanotrack_v3: NanoTrackV3 as published by HonglinChu (github.com/HonglinChu/SiamTrackers, NanoTrack, "
+        "nanotrackv3.pth, Apache-2.0 licence). Converted by siamjax and rounded to half precision; the neck, which its "
+        "own program does not call, is left out. The settings are the published ones; answers lie round the tracker's "
+        "centre (resampling=reference has them half a pixel off it, as in the original)."),
+}
+
+
+def ship(model: tyro.conf.Positional[str], file: tyro.conf.Positional[Path], /, output: Path) -> None:
+    """Writes the weight file of a model that has a card here.
+
+    Args:
+      model: zoo name.
+      file: as published.
+      output: weight file to write.
+    """
+    entry, (licence, card) = zoo.ZOO[model], CARDS[model]
+    assert entry.names is not None
+    variables = convert.convert(sources.read(file), entry.names, zoo.wanted_variables(entry.tracker), where=str(file))
+    zoo.save(output, entry.tracker, variables, card=card, licence=licence, source_sha256=files.digest(file),
+             dtype="float16")
+    rounded, _ = files.load(output)
+    plain, rounded = (traverse_util.flatten_dict(tree, sep="/") for tree in (variables, rounded))
+    worst = max(plain, key=lambda key: np.abs(plain[key] - rounded[key]).max())
+    print(f"{output}: {output.stat().st_size / 1e6:.1f} MB; {worst} changes by "
+          f"{np.abs(plain[worst] - rounded[worst]).max():.2g} of {np.abs(plain[worst]).max():.2g}")
+
+
+if __name__ == "__main__":
+    tyro.cli(ship)
