@@ -25,7 +25,7 @@ class PointConfig:
 
     def __post_init__(self):
         if self.stride < 1:
-            raise ConfigError(f"stride is {self.stride!r}", "PointConfig.stride", "use 1 pixel or more, 16 as published")
+            raise ConfigError(f"stride is {self.stride!r}", "PointConfig.stride", "use 1 pixel or more")
 
     @property
     def per_cell(self) -> int:

@@ -109,7 +109,11 @@ class AnchorFreeTracker(SiamRPNTracker):
         return proposal.replace(offset=proposal.offset + middle - state.centre)
 
     def cut(self, state: State, frame: Frame, margin: float, size: int) -> tuple[Array, Array, Array]:
-        """A squeezed crop `[size, size, 3]`, its middle `[2]` (x, y) in the frame, and crop pixels a frame pixel `[2]`."""
+        """A squeezed crop round the target.
+
+        Returns:
+          the crop `[size, size, 3]`, its middle `[2]` (x, y) in the frame, and crop pixels a frame pixel `[2]`.
+        """
         config = self.config
         box = boxes.join(state.centre, state.size, half_pixel=config.half_pixel)
         origin, sides = crops.box_window(box, margin, whole=config.whole_pixels)

@@ -37,14 +37,13 @@ def read(path: str | Path) -> Mapping[str, np.ndarray]:
 
 def _by_graph(convolutions: list[coreml.Convolution], where: str) -> dict[str, np.ndarray]:
     """FEAR-XS's tensors by structural names: a CoreML file names results, its order says which layer gives them."""
-    order = names.FEAR_GRAPH
-    trunk = names.FEAR_TRUNK
+    order, trunk = names.FEAR_GRAPH, names.FEAR_TRUNK
     if len(convolutions) == trunk:
         raise WeightsError(f"a CoreML model of {trunk} convolutions, as the exemplar's half of FEAR-XS has", where,
                            "give the tracking half, which holds the trunk and the heads (Tracker.mlmodel)")
     if len(convolutions) != len(order):
-        raise WeightsError(f"a CoreML model of {len(convolutions)} convolutions, not the {len(order)} of FEAR-XS", where,
-                           "give FEAR-XS's own file (Tracker.mlmodel or FEAR-XS-NoEmbs.mlmodel)")
+        raise WeightsError(f"a CoreML model of {len(convolutions)} convolutions, not the {len(order)} of FEAR-XS",
+                           where, "give FEAR-XS's own file (Tracker.mlmodel or FEAR-XS-NoEmbs.mlmodel)")
     tensors = {}
     for name, convolution in zip(order, convolutions):
         tensors[f"{name}.weight"] = convolution.kernel

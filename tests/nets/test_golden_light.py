@@ -31,7 +31,8 @@ def published(shared):
         if name.startswith("nanotrack"):
             pytest.importorskip("torch")
         path, entry = shared / "weights" / FILES[name][0], zoo.ZOO[name]
-        variables = convert.convert(sources.read(path), entry.names, zoo.wanted_variables(entry.tracker), where=path.name)
+        wanted = zoo.wanted_variables(entry.tracker)
+        variables = convert.convert(sources.read(path), entry.names, wanted, where=path.name)
         net = entry.tracker.net
         return net.clone(backbone=net.backbone.clone(lowering="lax"), head=net.head.clone(lowering="lax")), variables
 

@@ -19,22 +19,25 @@ def image(side):
     return jax.ShapeDtypeStruct((1, side, side, 3), np.float32)
 
 
-@pytest.mark.parametrize(("blocks", "channels"), [(FBNET_C, 112), (MOBILENET_V3_SMALL, 96), (MOBILENET_V3_SMALL[:-1], 48)])
+@pytest.mark.parametrize(("blocks", "channels"), [
+    (FBNET_C, 112), (MOBILENET_V3_SMALL, 96), (MOBILENET_V3_SMALL[:-1], 48)])
 @pytest.mark.parametrize(("side", "cells"), [(127, 8), (128, 8), (255, 16), (256, 16), (512, 32)])
 def test_sixteen_pixels_a_cell(blocks, channels, side, cells):
-    out = jax.eval_shape(lambda key, x: InvertedTrunk(blocks).init_with_output(key, x)[0], jax.random.key(0), image(side))
+    net = InvertedTrunk(blocks)
+    out = jax.eval_shape(lambda key, x: net.init_with_output(key, x)[0], jax.random.key(0), image(side))
     assert out.shape == (1, cells, cells, channels)
 
 
 # FEAR-XS as its file has it, BatchNorm folded; the others with BatchNorm's scale and shift.
-@pytest.mark.parametrize(("name", "count"), [("fear_xs", 1_348_605), ("nanotrack_v1", 287_966), ("nanotrack_v2", 334_078),
-                                             ("nanotrack_v3", 541_446)])
+@pytest.mark.parametrize(("name", "count"), [
+    ("fear_xs", 1_348_605), ("nanotrack_v1", 287_966), ("nanotrack_v2", 334_078), ("nanotrack_v3", 541_446)])
 def test_numbers_of_parameters(name, count):
     wanted = zoo.wanted_variables(zoo.ZOO[name].tracker)
     assert sum(leaf.size for leaf in jax.tree.leaves(wanted["params"])) == count
 
 
-@pytest.mark.parametrize(("channels", "nearest"), [(88.08, 88), (60, 64), (4, 8), (36, 40), (30, 32), (108, 112), (11, 16)])
+@pytest.mark.parametrize(("channels", "nearest"), [
+    (88.08, 88), (60, 64), (4, 8), (36, 40), (30, 32), (108, 112), (11, 16)])
 def test_channels_are_rounded_but_not_below_nine_tenths(channels, nearest):
     assert multiple_of_8(channels) == nearest
 

@@ -50,13 +50,15 @@ def test_a_recorded_step_of_fear(golden, shared, changes, wanted):
     np.testing.assert_array_equal(tracker.cut(state, as_frame(second), 2.0, 256)[0], recorded["search_crop"])
     _, out = jax.jit(type(tracker).step, static_argnums=0)(tracker, variables, state, second)
     np.testing.assert_array_equal(out.box, recorded[wanted])
-    assert abs(out.score - recorded["score_frame2"]) < 1e-5
+    if wanted == "box_frame2_smooth":  # whose score was recorded
+        assert abs(out.score - recorded["score_frame2"]) < 1e-5
 
 
 def test_a_recorded_step_of_nanotrack(golden, shared):
     pytest.importorskip("torch")
     recorded = golden("nanotrackv3")
-    tracker, variables = published(shared, with_settings(NANO, resampling="reference"), "nanotrackv3.pth", "nanotrack_v3")
+    tracker = with_settings(NANO, resampling="reference")
+    tracker, variables = published(shared, tracker, "nanotrackv3.pth", "nanotrack_v3")
     first, second = crossing(shared, 1), crossing(shared, 2)
     state = jax.jit(type(tracker).init, static_argnums=0)(tracker, variables, first, recorded["init_box"])
     np.testing.assert_array_equal(tracker.exemplar(state, as_frame(first)), recorded["z_crop"][0].transpose(1, 2, 0))
@@ -106,7 +108,8 @@ def test_whole_boxes_lie_in_the_frame(box, kept):
 
 def test_a_float_state_moves_by_less_than_a_pixel():
     tracker = with_settings(FEAR, smoothing="none")
-    moved = tracker.clip(tracker.follow(state_of(tracker.config, (50, 30, 20, 40)), proposal((0.25, 0), (20, 40), 1)), FRAME)
+    moved = tracker.follow(state_of(tracker.config, (50, 30, 20, 40)), proposal((0.25, 0), (20, 40), 1))
+    moved = tracker.clip(moved, FRAME)
     np.testing.assert_allclose(tracker.box(moved), (50.25, 30, 20, 40), rtol=1e-6)
 
 
