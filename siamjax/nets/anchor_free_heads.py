@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from siamjax.fields import Channels, Depth, Lowering
 from siamjax.nets.layers import ConvNorm, Norm
 from siamjax.nets.rpn_heads import COORDINATES
 from siamjax.ops import xcorr
@@ -96,12 +97,12 @@ class PixelwiseHead(nn.Module):
     Source: FEAR (Borsuk et al. 2022), section 3.2.
     """
 
-    hidden: int = 256
-    depth: int = 2
+    hidden: Channels = 256
+    depth: Depth = 2
     norm: Norm | None = Norm()
     precision: Precision = PARITY
     axis_name: str | None = None
-    lowering: str = "auto"
+    lowering: Lowering = "auto"
     prepared: bool = False
 
     def kernels(self, z: Array, *, train: bool = False) -> Array:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import Annotated, Literal
 
 import jax
 from flax import linen as nn
 
+from siamjax.fields import Channels, Kernel, Length, Lowering, Stride, Within
 from siamjax.nets.attention import ChannelAttention
 from siamjax.nets.layers import ConvNorm, Norm
 from siamjax.nets.trunk import normalised
 from siamjax.precision import PARITY, Precision
 from siamjax.types import Array
 
+Activation = Literal["relu", "relu6", "hard_swish"]
 ACTIVATIONS = {"relu": jax.nn.relu, "relu6": jax.nn.relu6, "hard_swish": jax.nn.hard_swish}
 
 
@@ -39,7 +42,7 @@ class InvertedResidual(nn.Module):
     dilation: int = 1
     padding: int = 1
     squeeze: int = 0
-    activation: str = "relu6"
+    activation: Activation = "relu6"
 
     @nn.compact
     def __call__(self, x: Array, *, train: bool = False) -> Array:
@@ -70,12 +73,12 @@ class Block:
       activation: key of `ACTIVATIONS`.
     """
 
-    features: int
-    kernel_size: int = 3
-    stride: int = 1
-    expansion: float | None = 6
+    features: Channels
+    kernel_size: Kernel = 3
+    stride: Stride = 1
+    expansion: Annotated[float, Within(0.1, 64)] | None = 6
     squeeze: bool = False
-    activation: str = "relu"
+    activation: Activation = "relu"
 
 
 def _v3(kernel_size: int, expansion: float, features: int, stride: int = 1) -> Block:
@@ -108,15 +111,15 @@ class InvertedTrunk(nn.Module):
       precision, axis_name, lowering, prepared: see `ConvNorm`.
     """
 
-    blocks: tuple[Block, ...] = FBNET_C
-    stem: int = 16
-    activation: str = "relu"
-    projection: int = 0
+    blocks: Annotated[tuple[Block, ...], Length(1, 64)] = FBNET_C
+    stem: Channels = 16
+    activation: Activation = "relu"
+    projection: Annotated[int, Within(0, 16384)] = 0
     normalise: bool = False
     norm: Norm | None = Norm()
     precision: Precision = PARITY
     axis_name: str | None = None
-    lowering: str = "auto"
+    lowering: Lowering = "auto"
     prepared: bool = False
 
     @nn.compact

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from siamjax.fields import Channels, Depth, Length, Lowering, Within
 from siamjax.nets.anchor_free_heads import Separable
 from siamjax.nets.attention import ChannelAttention
 from siamjax.nets.layers import ConvNorm
@@ -18,6 +19,7 @@ from siamjax.ops import xcorr
 from siamjax.precision import PARITY, Precision
 from siamjax.types import Array
 
+Sizes = Annotated[tuple[int, ...], Length(1, 64), Within(1, 127)]  # of kernels
 CENTRE = 4  # cells a side of the exemplar's features that are correlated channel by channel
 
 
@@ -114,14 +116,14 @@ class NanoTrackHead(nn.Module):
     Source: NanoTrackV1 (the defaults) and V2, HonglinChu/SiamTrackers, models/head/ban_v1.py and ban_v2.py.
     """
 
-    hidden: int = 0
-    cls_sizes: tuple[int, ...] = (5, 5, 3)
-    loc_sizes: tuple[int, ...] = (3, 3, 5, 5)
-    cls_width: int = 128
-    loc_width: int = 96
+    hidden: Annotated[int, Within(0, 16384)] = 0
+    cls_sizes: Sizes = (5, 5, 3)
+    loc_sizes: Sizes = (3, 3, 5, 5)
+    cls_width: Channels = 128
+    loc_width: Channels = 96
     precision: Precision = PARITY
     axis_name: str | None = None
-    lowering: str = "auto"
+    lowering: Lowering = "auto"
     prepared: bool = False
 
     def setup(self):
@@ -155,7 +157,7 @@ class NanoTrackBranch(nn.Module):
     depth: int
     precision: Precision = PARITY
     axis_name: str | None = None
-    lowering: str = "auto"
+    lowering: Lowering = "auto"
     prepared: bool = False
 
     def setup(self):
@@ -204,11 +206,11 @@ class NanoTrackV3Head(nn.Module):
     Source: NanoTrackV3, HonglinChu/SiamTrackers, models/head/ban_v3.py.
     """
 
-    hidden: int = 96
-    depth: int = 6
+    hidden: Channels = 96
+    depth: Depth = 6
     precision: Precision = PARITY
     axis_name: str | None = None
-    lowering: str = "auto"
+    lowering: Lowering = "auto"
     prepared: bool = False
 
     def setup(self):

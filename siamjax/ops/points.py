@@ -8,7 +8,9 @@ import math
 import jax.numpy as jnp
 import numpy as np
 
+from siamjax import fields
 from siamjax.errors import ConfigError
+from siamjax.fields import Stride
 from siamjax.ops.anchors import MAX_DELTA
 from siamjax.types import Array
 
@@ -21,11 +23,10 @@ class PointConfig:
       stride: pixels of the search crop per cell.
     """
 
-    stride: int = 16
+    stride: Stride = 16
 
     def __post_init__(self):
-        if self.stride < 1:
-            raise ConfigError(f"stride is {self.stride!r}", "PointConfig.stride", "use 1 pixel or more")
+        fields.check(self)
 
     @property
     def per_cell(self) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from siamjax.errors import ConfigError
+from siamjax.fields import Margin, Within
 from siamjax.ops import boxes, crops
 from siamjax.ops.points import PointConfig
 from siamjax.trackers import siamrpn
@@ -39,24 +39,10 @@ class AnchorFreeConfig(SiamRPNConfig):
 
     anchors: PointConfig = dataclasses.field(default_factory=PointConfig)  # type: ignore[assignment]
     squeezed: bool = False
-    search_context: float = 2.0
+    search_context: Margin = 2.0
     smoothing: Literal["linear", "squared", "none"] = "linear"
-    min_side: float = siamrpn.MIN_SIDE
+    min_side: Annotated[float, Within(1, 1000)] = siamrpn.MIN_SIDE
     half_pixel: bool = True
-
-    def __post_init__(self):
-        super().__post_init__()
-
-        def refuse(field, rule):
-            raise ConfigError(f"{field} is {getattr(self, field)!r}", f"{type(self).__name__}.{field}", rule)
-
-        if self.smoothing not in ("linear", "squared", "none"):
-            refuse("smoothing", "use linear, squared or none")
-        for field in ("context", "search_context"):
-            if not 0 <= getattr(self, field) <= 100:
-                refuse(field, "use a share of the target's size, 0 or more")
-        if not 1 <= self.min_side <= crops.MAX_SIDE:
-            refuse("min_side", "use a number of pixels, 1 or more")
 
     @property
     def whole_pixels(self) -> bool:

@@ -10,7 +10,7 @@ from typing import IO
 
 import numpy as np
 
-from siamjax.errors import SourceError, WeightsError
+from siamjax.errors import WeightsError, one_line
 from siamjax.weights import coreml, files, names
 
 MAX_ARRAYS = 256 << 20  # bytes of all arrays of an npz archive
@@ -24,8 +24,7 @@ def read(path: str | Path) -> Mapping[str, np.ndarray]:
       WeightsError: it is damaged, or of none of these kinds; a CoreML model of another network.
     """
     path = Path(path)
-    if not path.is_file():
-        raise SourceError("no such file", str(path), "check the path")
+    files.check_size(path)
     with open(path, "rb") as file:
         head = file.read(16)
     if coreml.looks_like(head):
@@ -54,6 +53,8 @@ def _by_graph(convolutions: list[coreml.Convolution], where: str) -> dict[str, n
 
 def _read_npz(path: Path) -> dict[str, np.ndarray] | None:
     """The arrays of an npz archive, None where the file is a zip of something else."""
+    if not zipfile.is_zipfile(path):  # cut off, perhaps: what it was nobody can tell
+        return None
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
@@ -67,7 +68,7 @@ def _read_npz(path: Path) -> dict[str, np.ndarray] | None:
                     arrays[entry.filename.removesuffix(".npy")] = _read_array(file, entry.file_size)
             return arrays
     except (zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-        raise WeightsError(f"a damaged npz archive: {str(error)[:120]}", str(path),
+        raise WeightsError(f"a damaged npz archive: {one_line(str(error), 120)}", str(path),
                            "give the archive as it was published, arrays of numbers only") from error
 
 

@@ -37,7 +37,8 @@ COUNTERS = ("num_batches_tracked", "_extra_state")
 PLAIN = re.compile(
     r"(collections (OrderedDict|defaultdict)|_codecs encode|torch (Size|device|[a-z_0-9]*float[0-9_a-z]*|u?int[0-9]+"
     r"|long|short|half|double|bool|\w+Storage)|torch\._utils _rebuild_(tensor|tensor_v2|tensor_v3|parameter"
-    r"|parameter_with_state)|torch\.(storage|cuda) \w+Storage|(builtins|__builtin__) (int|float|set|complex))")
+    r"|parameter_with_state)|torch\.(storage|cuda) \w+Storage|(builtins|__builtin__) (int|float|set|complex)"
+    r"|numpy\._?core\.multiarray scalar|numpy dtype)")  # a training's best score as numpy had it
 NO_PICKLES = (b"<", b"version https:/", b"{", b"[")  # pages, pointers and JSON that stand for a file
 DO = "give the state dict of a published model"
 KINDS = (  # of what else is called: what it makes, and what to do
@@ -68,7 +69,8 @@ def read(path: Path) -> dict[str, np.ndarray]:
         check_pickles(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
+            with torch.serialization.safe_globals(_numbers()):
+                loaded = torch.load(path, map_location="cpu", weights_only=True)
     except WeightsError:
         raise
     except Exception as error:  # torch raises UnpicklingError, RuntimeError, EOFError, ... of a bad file
@@ -78,6 +80,13 @@ def read(path: Path) -> dict[str, np.ndarray]:
     named = unwrapped(loaded, where=str(path))
     check_total({name: tuple(value.shape) for name, value in named.items()}, str(path))
     return without_prefixes({name: _array(name, value, str(path)) for name, value in named.items()})
+
+
+def _numbers() -> list[Any]:
+    """What PyTorch has to be told that makes a number of numpy's, by the names of old and of new releases."""
+    scalar: Any = np.float64(0).__reduce__()[0]
+    return [scalar, *((scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")), np.dtype,
+            *(type(np.dtype(kind)) for kind in ("f8", "f4", "i8", "i4"))]
 
 
 def unwrapped(loaded: Any, *, where: str) -> dict[str, Any]:
