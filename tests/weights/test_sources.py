@@ -138,8 +138,9 @@ def bomb():
 BAD = {
     "coreml of another net": (lambda fear: as_coreml(fear, 60), "60 convolutions, not the 67 of FEAR-XS"),
     "exemplar's half": (lambda fear: as_coreml(fear, 47), "the exemplar's half of FEAR-XS"),
-    "coreml of other widths": (lambda fear: as_coreml({**fear, "stem.weight": fear["stem.weight"][:8]}),
-                               "1 misshapen: stem.weight (8, 3, 3, 3), not (16, 3, 3, 3)"),
+    "coreml of other widths": (lambda fear: as_coreml({**fear, "stem.weight": fear["stem.weight"][:8],
+                                                         "stem.bias": fear["stem.bias"][:8]}),
+                               "2 misshapen: stem.weight (8, 3, 3, 3), not (16, 3, 3, 3)"),
     "coreml without a network": (lambda fear: field(1, 4) + field(2, b"text"), "without convolutions"),
     "truncated coreml": (lambda fear: as_coreml(fear)[:-100_000], "it ends within a field"),
     "quantised coreml": (lambda fear: model(field(1, field(1, b"q") + field(100, field(1, 1) + field(2, 1) + field(
@@ -151,7 +152,7 @@ BAD = {
     "npz in linen layout": (lambda fear: packed({**fear, "neck.weight": fear["neck.weight"].transpose(2, 3, 1, 0)}),
                             "1 misshapen: neck.weight"),
     "npz with NaN": (lambda fear: packed({**fear, "neck.bias": fear["neck.bias"] * np.float16("nan")}),
-                     "1 not finite: neck.bias"),
+                     "1 of its 132 tensors are not finite: neck.bias (NaN)"),
     "npz of objects": (lambda fear: packed({"a": np.array([{}], object)}), "not of numbers"),
     "npz that promises more": (lambda fear: promising((1 << 20, 1 << 20)), "bytes for an array of shape"),
     "npz that unpacks to much": (lambda fear: bomb(), "arrays of more than"),
