@@ -16,8 +16,10 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff",
 TOOLS = frozenset({"@eadir", "@tmp", "@recycle", "@sharebin", "#recycle", "#snapshot", "$recycle.bin", "recycler",
                    "system volume information", "__macosx", "lost+found", "thumbs.db", "ehthumbs.db", "desktop.ini",
                    "__pycache__"})
-_NUMBER = re.compile(r"(?P<before>\D*?)(?P<sign>[-+]?)(?P<whole>[0-9]+)(?:\.(?P<part>[0-9]+))?"
-                     r"(?:[eE](?P<power>[-+]?[0-9]+))?(?P<after>\D*)")
+_NUMBER = re.compile(r"(?P<sign>[-+]?)(?P<whole>[0-9]+)(?:\.(?P<part>[0-9]+))?(?:[eE](?P<power>[-+]?[0-9]+))?")
+# What a beginning and an end that names share may have of the numbers between.
+_BEGUN = re.compile(r"[-+]?([0-9]+\.?[0-9]*([eE][-+]?[0-9]*)?)?$")
+_ENDED = re.compile(r"[0-9.]*([eE][-+]?[0-9]+)?")
 
 
 def is_hidden(path: Path) -> bool:
@@ -77,12 +79,15 @@ def ordered(files: Iterable[Path]) -> list[Path]:
 
 def _values(stems: list[str]) -> list[Decimal] | None:
     """Numbers that names are, with the same words before and after each; None where natural order is right."""
-    found = [match for stem in stems if (match := _NUMBER.fullmatch(stem))]
-    if len(found) < max(2, len(stems)) or len({(match["before"], match["after"]) for match in found}) > 1:
+    before = _BEGUN.sub("", _beginning(stems))
+    stems = [stem[len(before):] for stem in stems]
+    after = _ENDED.sub("", _beginning([stem[::-1] for stem in stems])[::-1], count=1)
+    found = [match for stem in stems if (match := _NUMBER.fullmatch(stem.removesuffix(after)))]
+    if len(found) < max(2, len(stems)):
         return None
-    is_bare = not (found[0]["before"] or found[0]["after"])
+    is_bare = not (before or after)
     signs = {match["sign"] == "-" for match in found}
-    if len(signs) > 1 and found[0]["before"]:
+    if len(signs) > 1 and before:
         return None
     parts = [match["part"] or "" for match in found]
     powers = [match for match in found if match["power"]]
@@ -98,6 +103,12 @@ def _values(stems: list[str]) -> list[Decimal] | None:
     minus = "-" if len(signs) > 1 else ""  # a dash before every number is a dash
     return [Decimal(f"{minus if match['sign'] == '-' else ''}{match['whole']}.{match['part'] or 0}"
                     f"E{match['power'] or 0}") for match in found]
+
+
+def _beginning(words: list[str]) -> str:
+    """What all words begin with; the least and the greatest of them tell."""
+    first, last = min(words, default=""), max(words, default="")
+    return first[:next((n for n, (a, b) in enumerate(zip(first, last)) if a != b), min(len(first), len(last)))]
 
 
 def _entries(folder: Path) -> list[tuple[Path, os.DirEntry]]:

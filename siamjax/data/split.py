@@ -15,7 +15,8 @@ from siamjax.errors import DataError
 AnyTrack = TypeVar("AnyTrack", bound=Track)
 
 
-def split(tracks: Listing[AnyTrack], lines: Listing[str]) -> tuple[list[AnyTrack], list[AnyTrack]]:
+def split(tracks: Listing[AnyTrack], lines: Listing[str], where: str = "validation split"
+          ) -> tuple[list[AnyTrack], list[AnyTrack]]:
     """Divides tracks into those to train on and those to validate on.
 
     All objects of a video or image fall on the same side.
@@ -23,6 +24,7 @@ def split(tracks: Listing[AnyTrack], lines: Listing[str]) -> tuple[list[AnyTrack
     Args:
       tracks: of one data set.
       lines: of a validation.txt, see `named_groups`.
+      where: what an error should name, e.g. that file.
 
     Returns:
       `(train, validation)`, each in the order given.
@@ -31,7 +33,7 @@ def split(tracks: Listing[AnyTrack], lines: Listing[str]) -> tuple[list[AnyTrack
       DataError: a line names nothing (most likely a name misspelt).
     """
     groups = {track.group: _plain(track.group) for track in tracks}
-    held_out = set().union(*(_named(line, groups) for line in lines))
+    held_out = set().union(*(_named(line, groups, where) for line in lines))
     train = [track for track in tracks if track.group not in held_out]
     return train, [track for track in tracks if track.group in held_out]
 
@@ -46,10 +48,10 @@ def named_groups(line: str, groups: Iterable[str]) -> set[str]:
     Raises:
       DataError: it names none, and is neither empty nor a comment.
     """
-    return _named(line, {group: _plain(group) for group in groups})
+    return _named(line, {group: _plain(group) for group in groups}, "validation split")
 
 
-def _named(line: str, groups: Mapping[str, str]) -> set[str]:
+def _named(line: str, groups: Mapping[str, str], where: str) -> set[str]:
     """See `named_groups`; `groups` are with their names as they are compared."""
     if line in groups:
         return {line}
@@ -63,7 +65,7 @@ def _named(line: str, groups: Mapping[str, str]) -> set[str]:
         return set()
     near = difflib.get_close_matches(readings[-1], groups, n=1)
     hint = f"did you mean '{near[0]}'?" if near else "correct or remove the line"
-    raise DataError(f"'{readings[-1]}' names no video and no image", "validation split", hint)
+    raise DataError(f"'{readings[-1]}' names no video and no image", where, hint)
 
 
 def _matches(name: str, groups: Mapping[str, str]) -> set[str]:

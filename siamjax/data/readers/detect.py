@@ -76,7 +76,8 @@ def _divided(root: Path, tracks: list[AnyTrack]) -> tuple[list[AnyTrack], list[A
     if not listing.is_file():
         return tracks, []
     # Not `splitlines`, which divides at characters that names may have.
-    train, validation = split(tracks, [line.rstrip("\r") for line in read_text(listing).split("\n")])
+    train, validation = split(tracks, [line.rstrip("\r") for line in read_text(listing).split("\n")],
+                              str(listing))
     if not train:
         raise DataError("the validation split takes all of the data", str(listing), "leave some to train on")
     return train, validation

@@ -7,6 +7,7 @@ from PIL import Image
 from siamjax.data.labels import write_labels
 from siamjax.data.readers import open_data, open_split, read_folder
 from siamjax.errors import DataError
+from siamjax.evaluation.protocols import read_frames
 
 ROWS = ("1,2,30,40", "2\t3\t30\t40", "nan,nan,nan,nan")
 
@@ -128,6 +129,8 @@ def test_a_frame_of_another_size_is_an_error(tmp_path):
     (sequence,) = read_folder(tmp_path)
     with pytest.raises(DataError, match=r"40x30 px.*80x60"):
         sequence.read(1)
+    with pytest.raises(DataError, match=r"40x30 px.*80x60.*1.png"):
+        list(read_frames(sequence))
     small.save(folder / "img" / "39.png")
     with pytest.raises(DataError, match=r"40x30 px and the first of its video 80x60.*39.png"):
         read_folder(tmp_path)
@@ -142,7 +145,7 @@ def test_split_keeps_a_group_together_and_refuses_unknown_names(tmp_path):
     assert [t.name for t in train] == ["videos/b"]
     assert [t.name for t in validation] == ["videos/a_1", "videos/a_2"]
     listing.write_text("videos/c\n")
-    with pytest.raises(DataError, match="videos/c"):
+    with pytest.raises(DataError, match=r"videos/c.*validation.txt"):
         open_split(tmp_path)
     listing.write_text("*\n")
     with pytest.raises(DataError, match="all of the data"):
