@@ -64,8 +64,8 @@ def _named(line: str, groups: Mapping[str, str], where: str) -> set[str]:
     if not readings or readings[0].startswith("#"):
         return set()
     near = difflib.get_close_matches(readings[-1], groups, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else "correct or remove the line"
-    raise DataError(f"'{readings[-1]}' names no video and no image", where, hint)
+    hint = f"did you mean {near[0]!r}?" if near else "correct or remove the line"
+    raise DataError(f"{readings[-1]!r} names no video and no image", where, hint)
 
 
 def _matches(name: str, groups: Mapping[str, str]) -> set[str]:

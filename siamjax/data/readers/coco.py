@@ -127,7 +127,7 @@ def _images(document: dict[str, Any], root: Path, prefix: str, path: Path, left_
 
 
 def _image(image: Any, number: int, root: Path, prefix: str, path: Path) -> Image:
-    where = f"{path}, image {_id_of(image, number, path, 'images')}"
+    where = f"{path}, image {_shown(_id_of(image, number, path, 'images'))}"
     name, size = image.get("file_name"), (image.get("height"), image.get("width"))
     # A name that leaves the folder would read files the user did not point at.
     if not isinstance(name, str) or not name or PurePosixPath(name).is_absolute() or ".." in Path(name).parts:
@@ -155,7 +155,7 @@ def _objects(document: dict[str, Any], path: Path, files: dict[Any, Image | None
         image = files[annotation["image_id"]]
         if image is None or annotation.get("iscrowd", 0) or not (box[2] > 0 and box[3] > 0):
             continue
-        where, outlines = f"{path}, annotation {annotation['id']}", None
+        where, outlines = f"{path}, annotation {_shown(annotation['id'])}", None
         total += 1
         try:
             outlines = _polygons(annotation.get("segmentation"), where)
@@ -182,7 +182,7 @@ def _unused(name: str, names: set[str]) -> str:
 
 
 def _box(annotation: Any, number: int, files: dict[Any, Image | None], path: Path) -> np.ndarray:
-    where = f"{path}, annotation {_id_of(annotation, number, path, 'annotations')}"
+    where = f"{path}, annotation {_shown(_id_of(annotation, number, path, 'annotations'))}"
     image, box = annotation.get("image_id"), annotation.get("bbox")
     if not _is_id(image) or image not in files:
         raise DataError(f"image {_shown(image)} is unknown", where, "list it under 'images'")

@@ -104,8 +104,9 @@ def _read_video(folder: Path, files: list[Path], rows: list[Annotated], meaning:
     for file, row in zip(files, rows):
         if row.size != size:
             mask, frame = (f"{width}x{height}" for height, width in (row.size, size))
+            turned = "; an EXIF orientation may turn the frame" if row.size == size[::-1] else ""
             raise DataError(f"the mask is {mask} px and its frame {frame}", str(file),
-                            "take masks and frames of one resolution")
+                            f"take masks and frames of one resolution{turned}")
     boxes = [row.boxes(meaning) for row in rows]
     numbers = sorted({number for row in boxes for number in row})
     if len(numbers) > 1:  # a frame may show nothing but void

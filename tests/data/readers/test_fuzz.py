@@ -59,7 +59,7 @@ def fuzz(count, check, **strategies):
                 warnings.simplefilter("ignore")
                 check(**case)
         except SiamjaxError as error:
-            said = f"{error.what}: {error.do}"
+            said = str(error)
         assert said.isprintable()  # on one line, and no codes that colour a terminal
 
     run()
