@@ -24,7 +24,7 @@ from siamjax.ops.frames import to_rgb8
 __all__ = ["USUAL_RATE", "Frames", "Pixels", "Source", "open_source"]
 
 USUAL_RATE = 25.0  # frames a second, of what is drawn of a source that states none or what cannot be
-ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # `Path` makes one slash of two
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # a `Path` of one has a single slash
 CAMERA = re.compile(r"0|[1-9][0-9]?")  # 0001 and 20260301 are names
 MOTION_JPEG = {".mjpeg", ".mjpg"}  # begins as a photo does, and goes on
 
@@ -49,6 +49,9 @@ def open_source(source: str | Path | int | Iterable, *, max_pixels: int = MAX_PI
     if isinstance(source, (int, np.integer)) and not isinstance(source, bool):
         return open_camera(int(source))
     if isinstance(source, (str, Path)):
+        if ADDRESS.match(str(source)) and not Path(source).exists():
+            raise SourceError("addresses are not read", str(source),
+                              "save a piece as a file first, e.g. ffmpeg -i ADDRESS -t 60 -c copy clip.mp4")
         return _path(Path(source), max_pixels)
     if isinstance(source, Iterable):
         count = len(source) if hasattr(source, "__len__") else None  # type: ignore[arg-type]
@@ -82,9 +85,6 @@ def _path(path: Path, max_pixels: int) -> Source:
         )
     if CAMERA.fullmatch(str(path)):
         return open_camera(int(str(path)))
-    if ADDRESS.match(str(path)):
-        raise SourceError("addresses are not read", str(path),
-                          "save a piece as a file first, e.g. ffmpeg -i ADDRESS -t 60 -c copy clip.mp4")
     raise SourceError("there is no such file or folder", str(path), "check the path")
 
 

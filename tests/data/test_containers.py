@@ -280,7 +280,7 @@ def listening():
 
 @pytest.mark.parametrize("address", ["rtsp://camera.local/live", "http://example.org/a.mp4", "udp://239.0.0.1:1234"])
 def test_an_address_is_one_right_line(address):
-    with pytest.raises(SourceError, match=r"addresses are not read .*save a piece as a file"):
+    with pytest.raises(SourceError, match=rf"addresses are not read \({address}\): save a piece as a file"):
         open_source(address)
 
 

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from siamjax.data.video import open_source
 from siamjax.errors import SourceError
@@ -46,12 +46,12 @@ def test_a_picture_before_the_animation_is_no_frame(tmp_path):
 
 
 def test_thumbnails_and_masks_in_a_tiff_are_no_frames(tmp_path):
-    pages = [Image.fromarray(frame) for frame in frames(3)]
-    for kind in (1, 4):
-        small = Image.fromarray(frames(1)[0][::2, ::2])
-        small.encoderinfo = {"tiffinfo": {254: kind}}
-        pages.append(small)
-    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    small = frames(1)[0][::2, ::2]
+    pages = [(frame, 0) for frame in frames(3)] + [(small, 1), (small, 4)]
+    with TiffImagePlugin.AppendingTiffWriter(str(tmp_path / "a.tif"), True) as file:
+        for pixels, kind in pages:
+            Image.fromarray(pixels).save(file, "TIFF", tiffinfo={254: kind})
+            file.newFrame()
     got = list(open_source(tmp_path / "a.tif"))
     assert [frame.shape for frame in got] == [(40, 40, 3)] * 3
 
