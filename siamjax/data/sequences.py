@@ -99,6 +99,8 @@ class Sequence:
       turned_boxes: whether polygons are rotated boxes, and not outlines.
       annotated: `[T]` bool, frames of which somebody says whether and where the object is in them; None where these
         are all. The others are tracked, but neither scored nor trained on.
+      listed: `[T]` bool, frames that an absence list of the data set names; None where there is no such list. Some
+        conventions tell these from frames that have no box.
     """
 
     name: str
@@ -114,6 +116,7 @@ class Sequence:
     meaning: Meaning | None = None
     turned_boxes: bool = False
     annotated: np.ndarray | None = None
+    listed: np.ndarray | None = None
 
     @property
     def known(self) -> np.ndarray:

@@ -96,7 +96,8 @@ def score_tracker(
         stored = results.read_run(folder, sequence.name, sequence.boxes)
         known = sequence.known  # the others were tracked, and nobody says where the target is in them
         score = metrics.score_sequence(
-            stored.boxes[known], sequence.boxes[known], convention, frame_size=(sequence.size[1], sequence.size[0])
+            stored.boxes[known], sequence.boxes[known], convention, frame_size=(sequence.size[1], sequence.size[0]),
+            visible=None if sequence.listed is None else ~sequence.listed[known],
         )
         overlaps = metrics.iou(np.nan_to_num(stored.boxes), sequence.boxes)
         rows.append(

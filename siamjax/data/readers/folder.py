@@ -12,6 +12,7 @@ from siamjax.data.box_rules import BoxFile, check_boxes
 from siamjax.data.frame_files import frame_files, mask_files
 from siamjax.data.labels import Meaning, meaning_of, open_annotation
 from siamjax.data.listing import subfolders
+from siamjax.data.readers.absence import read_absence
 from siamjax.data.readers.frames import common_size, some_of
 from siamjax.data.sequences import Polygon, Sequence
 from siamjax.data.text import read_json, read_text
@@ -30,8 +31,8 @@ def read_folder(root: str | Path, *, prefix: str = "") -> list[Sequence]:
     in `img/` or beside that file. `polygon.txt` (corners `x1,y1,x2,y2,...` a line), `masks/` (images named as the
     frames, see `labels.read_annotation`) and `meta.json` (`"attributes"`) may be there. Of several objects each
     has its own `objects/ID/masks/`, or all share the `masks/` of the video, where ID is an object's number in them.
-    `root` may also be one sequence itself. All frames of a sequence have the size of its first. Boxes are checked for
-    being pixels of the frames (`box_rules.check_boxes`).
+    Absence lists of LaSOT and GOT-10k are read, see `absence`. `root` may also be one sequence itself. All frames of a
+    sequence have the size of its first. Boxes are checked for being pixels of the frames (`box_rules.check_boxes`).
 
     Args:
       root: the folder.
@@ -102,10 +103,13 @@ def _read_sequence(folder: Path, group: str) -> list[tuple[Path, Sequence]]:
     attributes = _read_attributes(folder / "meta.json")
     if (folder / TRUTH).is_file():
         boxes = _checked_boxes(folder / TRUTH, len(frames))
+        listed = read_absence(folder, len(frames))
+        if listed is not None:
+            boxes[listed] = math.nan  # a box there is where the object was last seen
         masks, polygons = _find_masks(folder / "masks", frames), _read_polygons(folder, len(frames))
         return [(folder / TRUTH,
                  Sequence(group, group, frames, boxes, size, masks, polygons, attributes, meaning=_meaning(masks),
-                          turned_boxes=_are_turned_boxes(polygons)))]
+                          turned_boxes=_are_turned_boxes(polygons), listed=listed))]
     objects = subfolders(folder / "objects")
     if not objects:
         raise DataError("the sequence has no objects", str(folder), "add objects/ID/groundtruth.txt")
