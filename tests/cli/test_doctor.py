@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
-import sys
 import tempfile
 from importlib import metadata
 
@@ -22,9 +22,9 @@ FLOORS = {"python": ">=3.11", "av": ">=14.1", "flax": ">=0.12.7", "grain": ">=0.
 
 @pytest.fixture
 def doctor(monkeypatch):
-    """The module; `siamjax.cli.doctor` is the command of that name wherever the package has imported it."""
-    module = sys.modules["siamjax.cli.doctor"]
+    module = importlib.import_module("siamjax.cli.doctor")
     monkeypatch.setattr(module, "requirements", lambda: [])
+    monkeypatch.delenv("JAX_PLATFORMS", raising=False)  # else every command asks for its devices first
     return module
 
 
