@@ -104,7 +104,7 @@ def _choose(kinds: dict[Kind, dict[tuple[str, ...], Path]]) -> Kind | None:
     """The kind that is the frames; None where that cannot be told."""
     everything = set().union(*kinds.values())
     complete = [kind for kind, files in kinds.items() if files.keys() == everything]
-    in_colour = {kind for kind, files in kinds.items() if _mode(next(iter(files.values()))) in COLOURS}
+    in_colour = {kind for kind, files in kinds.items() if mode_of(next(iter(files.values()))) in COLOURS}
     if 0 < len(in_colour) < len(kinds):
         complete = [kind for kind in complete if kind in in_colour]
     elif len({kind.letters for kind in kinds}) > 1:
@@ -114,7 +114,8 @@ def _choose(kinds: dict[Kind, dict[tuple[str, ...], Path]]) -> Kind | None:
     return complete[0] if len(complete) == 1 else None
 
 
-def _mode(path: Path) -> str | None:
+def mode_of(path: Path) -> str | None:
+    """Pillow's mode of an image file, from its header; None where that cannot be read."""
     with contextlib.suppress(SourceError), opened(path) as image:
         return image.mode
     return None

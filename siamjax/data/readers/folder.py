@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from siamjax.data.box_rules import BoxFile, check_boxes
-from siamjax.data.frame_files import frame_files, mask_files
+from siamjax.data.frame_files import frame_files, mask_files, mode_of
 from siamjax.data.labels import Meaning, meaning_of, open_annotation
 from siamjax.data.listing import subfolders
 from siamjax.data.readers.absence import read_absence
@@ -189,8 +189,9 @@ def _meaning(masks: tuple[Path | None, ...] | None) -> Meaning | None:
     """What the grey ones of a video's masks mean, from a look at some of them."""
     looks = []
     for file in some_of([mask for mask in masks or () if mask is not None]):
-        with contextlib.suppress(SourceError, DataError):  # a damaged one is for whoever reads it
-            looks.append(open_annotation(file).look())
+        if mode_of(file) not in ("1", "P"):  # which need not be decoded to tell
+            with contextlib.suppress(SourceError, DataError):  # a damaged one is for whoever reads it
+                looks.append(open_annotation(file).look())
     return meaning_of(looks)
 
 
