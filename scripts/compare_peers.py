@@ -67,6 +67,7 @@ def run_peers(arguments: argparse.Namespace, sequences: list) -> None:
     """Tracks what has no result yet, in the peers' own environment."""
     from siamjax.errors import SourceError
     from siamjax.evaluation import results
+    from siamjax.evaluation.inputs import Inputs
 
     for part in ("backbone", "head"):
         file = arguments.peers / f"nanotrackv2_{part}.onnx"
@@ -77,9 +78,11 @@ def run_peers(arguments: argparse.Namespace, sequences: list) -> None:
         [python, "-c", "import cv2; print(cv2.__version__)"], capture_output=True, text=True, check=True
     ).stdout.strip()
     say(f"peers of OpenCV {opencv}")
+    inputs = Inputs(masks=False)
     for name in NAMES:
         record = {"tracker": name, "opencv": opencv, "data": str(arguments.data.resolve())}
         results.claim(arguments.output / name, record)
+        inputs.check(arguments.output / name, sequences)
         if all(results.has_run(arguments.output / name, sequence.name) for sequence in sequences):
             say(f"{name} is there already")
             continue
@@ -92,6 +95,7 @@ def run_peers(arguments: argparse.Namespace, sequences: list) -> None:
             }
             for sequence in sorted(sequences, key=lambda sequence: sequence.name)
         ]
+        inputs.note(arguments.output / name, sequences)
         raw = str(arguments.output / name / "raw")
         task = {"tracker": name, "peers": str(arguments.peers), "raw": raw, "jobs": jobs}
         subprocess.run([python, __file__, WORKER], input=json.dumps(task), text=True, check=True)

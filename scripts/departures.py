@@ -28,7 +28,7 @@ from siamjax.data.departures import Departures, DeparturesConfig, Photos
 from siamjax.data.readers import open_data, open_split
 from siamjax.data.sequences import Track
 from siamjax.errors import DataError
-from siamjax.evaluation import overlay
+from siamjax.evaluation import overlay, results
 from siamjax.evaluation.departures import Verdicts, judge, total
 from siamjax.trackers.base import LoadedTracker, Result
 from siamjax.trackers.longterm import long_term
@@ -64,7 +64,7 @@ def main(seeds: tuple[int, int] = (5, 15), photos: Path | None = None, data: Pat
             verdicts.append(judge(result.boxes, result.lost, truth))
             print(row(f"{name}, {clip}", verdicts[-1]), file=sys.stderr, flush=True)
             if output is not None:
-                show(output / name / clip, read, truth, result)
+                show(output / name / results.stem(clip), read, truth, result)
         print(row(name, total(verdicts)), f"{time.perf_counter() - began:.0f} s", flush=True)
 
 
