@@ -11,7 +11,7 @@ settings that make a probability of these (Platt 1999) and what they are worth o
 `siamrpn_small` it takes the targets' own videos as they come: a scale near 1 and an offset near 0 say that the net's
 score is such a probability already. For `siamrpn_small_lt`, which meets absent targets, right and wrong proposals weigh
 the same. `show` compares scores with what came true on other videos, before and after, and writes the reliability
-diagrams: nothing is fitted there. (That of `siamfc` was fitted by scripts/default_weights.py, on the same split.)
+diagrams: nothing is fitted there.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def show(data: Path, output: Path) -> None:
     tune_cpu()
     sequences = [track for track in open_data(data) if len(track.boxes) > 1]
     siamfc, short, long = (zoo.load(name) for name in ("siamfc", "siamrpn_small", "siamrpn_small_lt"))
-    trackers = {"siamfc": {"before": raw(siamfc), "after": siamfc},
+    trackers = {"siamfc": {"as it is": siamfc},
                 "siamrpn_small": {"as it is": short},
                 "siamrpn_small_lt": {"before": long_term(short), "after": long}}
     print("| tracker | scores | frames | right | Brier | error, bins of one width | of one mass | ROC area |\n"
@@ -170,12 +170,6 @@ def show(data: Path, output: Path) -> None:
                   f"{diagrams[name].error:.4f} | {mass:.4f} | {verification.roc(-score, right).area:.4f} |", flush=True)
         save_diagrams(output / f"{kind}.png", diagrams, title=f"{kind}, {data.resolve().name}")
     print(f"wrote {output}")
-
-
-def raw(loaded: LoadedTracker) -> LoadedTracker:
-    """The tracker whose score is not fitted."""
-    config = dataclasses.replace(loaded.tracker.config, score_scale=None, score_offset=None)
-    return dataclasses.replace(loaded, tracker=dataclasses.replace(loaded.tracker, config=config))
 
 
 def claims(loaded: LoadedTracker, sequences: list[Sequence]) -> tuple[np.ndarray, np.ndarray]:

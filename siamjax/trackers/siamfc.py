@@ -34,8 +34,8 @@ class SiamFCConfig:
       window_influence: weight of the cosine window against the response, 0..1.
       template_rate: share of each frame's own exemplar features that is mixed into the template, 0..1;
         0, as published, keeps the first frame's.
-      score_scale, score_offset: `score = sigmoid(score_scale * peak + score_offset)` of the raw peak. Both
-        None: the peak over the first frame's own, clipped to 0..1.
+      score_scale, score_offset: `score = sigmoid(score_scale * peak + score_offset)` of the raw peak, for weights
+        whose peaks mean the same on every target. Both None: the peak over the first frame's own, clipped to 0..1.
       lost_threshold: `lost` is a score below it.
       resampling: `float`, or `reference` for OpenCV's 8-bit values to the bit.
       channel_order: order of channels the net was trained on.

@@ -165,8 +165,10 @@ def test_what_cannot_be_matched_is_refused(photos, words, whole, gallery, tmp_pa
 def test_an_npz_whose_parts_do_not_fit_is_refused(gallery, tmp_path, photos, whole, capsys):
     with np.load(gallery) as arrays:
         held = dict(arrays)
-    for name, change in (("embeddings", held["embeddings"][:3]), ("embeddings", held["embeddings"] * np.nan),
-                         ("files", np.arange(16)), ("side", np.array([1, 2]))):
+    for name, change, says in (("embeddings", held["embeddings"][:3], "do not fit together"),
+                               ("embeddings", held["embeddings"] * np.nan, "not finite, such as NaN"),
+                               ("files", np.arange(16), "do not fit together"),
+                               ("side", np.array([1, 2]), "do not fit together")):
         np.savez(tmp_path / "odd.npz", **(held | {name: change}))
         said = refused(capsys, ["match", photos / "cup/0.png", tmp_path / "odd.npz", "--model", whole])
-        assert "do not fit together" in said
+        assert says in said
