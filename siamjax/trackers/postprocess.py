@@ -5,11 +5,21 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 
+from siamjax.errors import ConfigError
 from siamjax.types import Array
+
+WIDEST = 4096  # cells of a response a side; SiamFC's has 272
 
 
 def hann(size: int, *, normalised: bool = False) -> np.ndarray:
-    """Cosine window `[size, size]` float32, zero at the rim; summing to 1 if `normalised`."""
+    """Cosine window `[size, size]` float32, zero at the rim; summing to 1 if `normalised`.
+
+    Raises:
+      ConfigError: it is wider than any response; it is made where a step is traced, before memory is looked at.
+    """
+    if size > WIDEST:
+        raise ConfigError(f"a response of {size} cells a side", "window", "use a smaller search_size or upsampling, "
+                                                                         f"for {WIDEST} cells at most")
     window = np.outer(np.hanning(size), np.hanning(size))
     return (window / window.sum() if normalised else window).astype(np.float32)
 

@@ -135,8 +135,9 @@ def _nested(flat: Mapping[str, Any], where: str) -> dict[str, Any]:
         inside = next((path[:n] for n in range(1, len(path)) if path[:n] in paths), None)
         if inside or not all(path) or len(path) > MAX_DEPTH:
             name = shortened("/".join(path))
-            said = f"'{shortened('/'.join(inside))}' stands beside '{name}'" if inside else f"'{name}' is no name"
-            raise WeightsError(f"{said} of a parameter", where, "give a file written by siamjax")
+            said = (f"'{shortened('/'.join(inside))}' stands beside '{name}'" if inside else
+                    f"'{name}' is no name of a parameter")
+            raise WeightsError(said, where, "give a file written by siamjax")
     return traverse_util.unflatten_dict(paths)
 
 

@@ -127,7 +127,7 @@ def test_parts_that_do_not_fit_each_other_are_one_line(net):
 def test_settings_within_their_ranges_may_still_be_too_large_together():
     config = dataclasses.replace(zoo.ZOO["siamfc"].tracker.config, search_size=2047, num_scales=33, upsampling=64)
     tracker = dataclasses.replace(zoo.ZOO["siamfc"].tracker, config=config)
-    with pytest.raises(WeightsError, match="one array would take"):
+    with pytest.raises(WeightsError, match=r"one array would take|a response of \d+"):
         zoo.check_step(tracker, zoo.wanted_variables(tracker), where="x")
 
 
