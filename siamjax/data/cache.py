@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from siamjax.data.damage import Damaged
+
 
 class Decoded(NamedTuple):
     """`[H, W, 3]` uint8 pixels and their `[3]` float64 mean colour."""
@@ -20,9 +22,12 @@ class Decoded(NamedTuple):
 class ImageCache:
     """Thread-safe: several threads may ask at once (and may then decode one image twice)."""
 
-    def __init__(self, budget: int):
-        """`budget` in bytes of pixels; an image larger than it is decoded each time."""
-        self.budget = budget
+    def __init__(self, budget: int, damaged: Damaged | None = None):
+        """`budget` in bytes of pixels; an image larger than it is decoded each time.
+
+        With `damaged` an image that cannot be read is remembered there, and raises `damage.Unreadable`.
+        """
+        self.budget, self.damaged = budget, damaged
         self.size = 0
         self._images: collections.OrderedDict[Hashable, Decoded] = collections.OrderedDict()
         self._lock = threading.Lock()
@@ -33,7 +38,7 @@ class ImageCache:
             if key in self._images:
                 self._images.move_to_end(key)
                 return self._images[key]
-        pixels = read()
+        pixels = read() if self.damaged is None else self.damaged.read(key, read)
         image = Decoded(pixels, pixels.mean(axis=(0, 1), dtype=np.float64))
         with self._lock:
             if key not in self._images and pixels.nbytes <= self.budget:

@@ -14,6 +14,8 @@ from siamjax.data.pools import Group, Pool, cutout_frames, make_pool, usable_fra
 from siamjax.data.sequences import MaskedTrack, Track
 from siamjax.errors import DataError
 
+ATTEMPT = 128  # bits of a sample's numbers below those of its attempts
+
 
 class Shot(NamedTuple):
     """One frame of one track, by their numbers."""
@@ -56,8 +58,8 @@ class PairTable:
     cutouts: Pool | None
     config: DataConfig
 
-    def draw(self, seed: int, index: int) -> Pair:
-        """The pair of sample `index` (0 or more) in the stream of `seed`.
+    def draw(self, seed: int, index: int, attempt: int = 0) -> Pair:
+        """The pair of sample `index` (0 or more) in the stream of `seed`; others of it by their number of `attempt`.
 
         A group is drawn as `Pool.draw` says, then an object in it, evenly, a usable frame, and another one
         at most `max_gap` away; the earlier is the exemplar (SPEC 5.3). An image, or a frame without such a
@@ -67,7 +69,8 @@ class PairTable:
         in a shuffled order and rejects distant frames; drawing afresh gives nearly the same frequencies and
         needs no state.)
         """
-        random = np.random.Generator(np.random.Philox(key=np.array([seed, index], np.uint64)))
+        random = np.random.Generator(np.random.Philox(key=np.array([seed, index], np.uint64),
+                                                         counter=attempt << ATTEMPT))
         group = self.pool.draw(random)
         track, usable = group[random.integers(len(group))]
         first = int(usable[random.integers(len(usable))])

@@ -14,7 +14,8 @@ import numpy as np
 from siamjax.data import paste
 from siamjax.data.cache import Decoded, ImageCache
 from siamjax.data.config import DataConfig, wide
-from siamjax.data.pairs import Pair, PairTable, Shot, make_table
+from siamjax.data.damage import Damaged, Unreadable
+from siamjax.data.pairs import ATTEMPT, Pair, PairTable, Shot, make_table
 from siamjax.data.patches import context_mask, context_patch
 from siamjax.data.sequences import MaskedTrack, Track
 from siamjax.data.synthetic import make_tracks
@@ -25,6 +26,7 @@ from siamjax.types import PairBatch
 __all__ = ["DataConfig", "batches", "make_sample"]
 
 PASTE, SHARE = 1, 2  # streams of random numbers of a sample
+ATTEMPTS = 100  # at a sample, each of which may meet a damaged image
 LAST_INDEX = 2**31 - 1  # `PairBatch.index` is int32
 
 
@@ -37,12 +39,14 @@ def batches(
     start_step: int = 0,
     process_index: int = 0,
     process_count: int = 1,
+    damaged: Damaged | None = None,
 ) -> grain.DatasetIterator[PairBatch]:
     """Endless batches of pairs, from step `start_step` on.
 
     Sample `index = step * batch_size + place` depends on (tracks, config, seed, index) and nothing else, so a
-    run resumed at any step, or shared by any number of processes, sees the same pairs. Close the iterator to
-    stop its threads before its end.
+    run resumed at any step, or shared by any number of processes, sees the same pairs. With `damaged` it depends
+    on which images are damaged as well: a pair that needs one of them is drawn again. Close the iterator to stop
+    its threads before its end.
 
     Args:
       tracks: of the training split.
@@ -51,6 +55,7 @@ def batches(
       batch_size: pairs in the global batch.
       start_step: number of the first batch.
       process_index, process_count: this process's share is one of `process_count` equal runs of the batch.
+      damaged: is told which images cannot be read; None stops at the first.
 
     Returns:
       An iterator of `PairBatch` with numpy leaves and `batch_size / process_count` rows.
@@ -58,7 +63,7 @@ def batches(
     Raises:
       ConfigError: a batch that does not divide over the processes, a negative seed or step.
       DataError: no usable frame; from the iterator: an image of another size than annotated.
-      SourceError: from the iterator: an image that does not decode.
+      SourceError: from the iterator: an image that does not decode; with `damaged`, where no other is left.
     """
     if batch_size < 1 or batch_size % process_count:
         raise ConfigError(
@@ -68,7 +73,7 @@ def batches(
         )
     if seed < 0 or start_step < 0:
         raise ConfigError(f"seed {seed} and step {start_step}", "batches", "use 0 or more for both")
-    sample = make_sample(tracks, config, seed=seed)
+    sample = make_sample(tracks, config, seed=seed, damaged=damaged)
     rows = batch_size // process_count
 
     def local(number: int) -> PairBatch:
@@ -81,9 +86,10 @@ def batches(
     return iter(dataset.to_iter_dataset(options))
 
 
-def make_sample(tracks: Listing[Track], config: DataConfig, *, seed: int) -> Callable[[int], PairBatch]:
+def make_sample(tracks: Listing[Track], config: DataConfig, *, seed: int,
+                damaged: Damaged | None = None) -> Callable[[int], PairBatch]:
     """A function from a sample's index in the global stream to a `PairBatch` of one pair, without `B`."""
-    cache = ImageCache(config.cache_mb << 20)
+    cache = ImageCache(config.cache_mb << 20, damaged)
     real = functools.partial(_sample, make_table(tracks, config), cache, seed)
     if not config.synthetic_share:
         return real
@@ -100,15 +106,30 @@ def make_sample(tracks: Listing[Track], config: DataConfig, *, seed: int) -> Cal
     return sample
 
 
-def _generator(seed: int, index: int, stream: int) -> np.random.Generator:
-    """Numbers of a sample that are not those of its other streams; stream 0 draws its pair."""
-    return np.random.Generator(np.random.Philox(key=np.array([seed, index], np.uint64), counter=stream << 64))
+def _generator(seed: int, index: int, stream: int, attempt: int = 0) -> np.random.Generator:
+    """Numbers of an attempt at a sample that are not those of its other streams; stream 0 draws its pair."""
+    return np.random.Generator(np.random.Philox(key=np.array([seed, index], np.uint64),
+                                                counter=(attempt << ATTEMPT) + (stream << 64)))
 
 
 def _sample(table: PairTable, cache: ImageCache, seed: int, index: int) -> PairBatch:
-    pair = table.draw(seed, index)
+    """The first attempt at a sample whose images can all be read."""
+    error: Exception | None = None
+    for attempt in range(ATTEMPTS):
+        try:
+            return _attempt(table, cache, seed, index, attempt)
+        except Unreadable as met:
+            assert cache.damaged is not None  # who else raised it
+            cache.damaged.note(index, met, table)
+            error = met.error
+    assert error is not None
+    raise error
+
+
+def _attempt(table: PairTable, cache: ImageCache, seed: int, index: int, attempt: int) -> PairBatch:
+    pair = table.draw(seed, index, attempt)
     exemplar, exemplar_box = _cut(table, cache, pair.exemplar)
-    random = _generator(seed, index, PASTE)
+    random = _generator(seed, index, PASTE, attempt)
     pasted = None if pair.background is None else _paste(table, cache, pair, random)
     if pasted is not None:
         search, search_box, mask = pasted

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from siamjax.data.augment import make_augment
+from siamjax.data.damage import Damaged
 from siamjax.data.pipeline import batches
 from siamjax.data.views import as_seen
 from siamjax.errors import DataError, TrainingError
@@ -63,10 +64,10 @@ def _train(experiment: Experiment, tracks: Sequence[Any], folder: Path, data: st
     with contextlib.closing(Checkpoints(folder, keep=experiment.keep)) as checkpoints:
         resumed_at = checkpoints.latest_step()
         write_provenance(folder, experiment, tracks, data=data, resumed_at=resumed_at, say=tell)
-        first_step = resumed_at or 0
+        first_step, damaged = resumed_at or 0, Damaged()
         stream = batches(tracks, experiment.data, seed=experiment.seed, batch_size=experiment.batch_size,
                          start_step=first_step, process_index=jax.process_index(),
-                         process_count=jax.process_count())
+                         process_count=jax.process_count(), damaged=damaged)
         with contextlib.closing(stream):
             first_batch = next(stream)
             state = first_state(experiment, optimisers[0], augment, first_batch)
@@ -87,13 +88,13 @@ def _train(experiment: Experiment, tracks: Sequence[Any], folder: Path, data: st
                 if resumed_at is not None:
                     report.say(f"resuming from step {resumed_at}")
                 state = _run(experiment, steps, state, itertools.chain([first_batch], stream),
-                             range(first_step, last_step), checkpoints, report, schedule)
+                             range(first_step, last_step), checkpoints, report, damaged, schedule)
     if jax.process_index() == 0:
         output.write_weights(folder, experiment, state, data)
     return folder / "weights.safetensors"
 
 
-def _run(experiment, steps, state, stream, numbers, checkpoints, report, schedule) -> TrainState:
+def _run(experiment, steps, state, stream, numbers, checkpoints, report, damaged, schedule) -> TrainState:
     """Takes the steps `numbers`, each with the last of `steps`, `(first number, step)`, that has begun by then."""
     devices = jax.local_device_count()
     pending: list = []  # (step, its metrics on the device, indices of its pairs)
@@ -107,7 +108,7 @@ def _run(experiment, steps, state, stream, numbers, checkpoints, report, schedul
             stopping = asked_to_stop(done)
             last = stopping or done == numbers.stop
             if last or done % experiment.log_every == 0:
-                _log(experiment, pending, replicas.unreplicate(state), report, schedule)
+                _log(experiment, pending, replicas.unreplicate(state), report, damaged, schedule)
                 checkpoints.check()
             if last or done % experiment.checkpoint_every == 0:
                 checkpoints.save(replicas.unreplicate(state))
@@ -118,13 +119,16 @@ def _run(experiment, steps, state, stream, numbers, checkpoints, report, schedul
     return replicas.unreplicate(state)
 
 
-def _log(experiment, pending, state: TrainState, report: Report, schedule) -> None:
+def _log(experiment, pending, state: TrainState, report: Report, damaged: Damaged, schedule) -> None:
     """Reads the metrics of the steps since the last call: the host waits for the device here only."""
     numbers, metrics, indices = zip(*pending, strict=True)
     pending.clear()
     rows = [jax.tree.map(float, m) for m in jax.device_get([replicas.unreplicate(m) for m in metrics])]
-    bad_in_a_row = int(state.skipped_in_a_row)
+    bad_in_a_row, redrawn = int(state.skipped_in_a_row), 0
     for number, row, index in zip(numbers, rows, indices, strict=True):
+        met = [damage for damage in map(damaged.met, np.asarray(index).tolist()) if damage]
+        redrawn += len(met)
+        report.damages(number + 1, [one for damage in met for one in damage])
         if not row["good"]:
             report.line({"step": number + 1, "skipped": True, "indices": np.asarray(index).tolist()})
             report.say(f"step {number + 1} had NaN or Inf and was skipped; its pairs are in metrics.jsonl")
@@ -135,7 +139,7 @@ def _log(experiment, pending, state: TrainState, report: Report, schedule) -> No
     if good:
         means = {name: float(np.mean([row[name] for row in good])) for name in good[0] if name != "good"}
         rate = float(schedule(jnp.asarray(numbers[-1] - int(state.skipped))))
-        report.metrics(numbers[-1] + 1, {**means, "lr": rate, "skipped": int(state.skipped)})
+        report.metrics(numbers[-1] + 1, {**means, "lr": rate, "skipped": int(state.skipped), "redrawn": redrawn})
 
 
 def _inputs(experiment: Experiment, tracks: Sequence[Any], data: str) -> Augment:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import subprocess
@@ -12,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from siamjax.errors import ConfigError
 from siamjax.outputs import write_text
 from siamjax.settings import describe, differences
 from siamjax.training.experiment import FREE, Experiment
+from siamjax.training.fingerprint import data_digest, group_digests, images_gone
 from siamjax.training.output import set_aside
 
 PROVENANCE = "experiment.json"
@@ -34,12 +33,13 @@ def write_provenance(folder: Path, experiment: Experiment, tracks: Sequence[Any]
       tracks: of the data set.
       data: name of the data set, for the record.
       resumed_at: step of the checkpoint that this start goes on from, None for a new training.
-      say: is told where the record of an earlier start cannot be read, which stops nothing.
+      say: is told what stops nothing: a record of an earlier start that cannot be read, a few images that are gone.
     Raises:
       ConfigError: the folder's checkpoints are of another experiment or of other data.
     """
     path, runs = folder / PROVENANCE, []
     now = {"experiment": describe(experiment), "data": data_digest(tracks)}
+    groups = group_digests(tracks)
     if resumed_at is not None:
         try:
             before = _read(path)
@@ -50,22 +50,17 @@ def write_provenance(folder: Path, experiment: Experiment, tracks: Sequence[Any]
         else:
             changed = [line for line in differences({k: before.get(k) for k in now}, now)
                        if line.split(":")[0].removeprefix("experiment.") not in FREE]
-            if changed:
+            gone = images_gone(before.get("groups"), groups)
+            if gone and all(line.startswith("data.") for line in changed):
+                say(f"warning: {gone} of the images are gone since the checkpoint; the training goes on without them, "
+                    "with other pairs than it would have had")
+            elif changed:
                 raise ConfigError("the checkpoint is of a different experiment; " + "; ".join(changed),
                                   where=str(path), do="use another --output, or the settings of the checkpoint")
             runs = before["runs"]
     runs = [*runs, {"from_step": resumed_at or 0, "data": data, **surroundings()}]
     if jax.process_index() == 0:
-        write_text(path, json.dumps({**now, "runs": runs}, indent=2) + "\n")
-
-
-def data_digest(tracks: Sequence[Any]) -> dict[str, Any]:
-    """What tells one data set from another, wherever it lies: names and boxes of its tracks."""
-    digest = hashlib.sha256()
-    for track in tracks:
-        name = track.name.encode("utf-8", "surrogateescape")  # of a file, in whatever encoding
-        digest.update(name + b"\0" + np.ascontiguousarray(track.boxes).tobytes())
-    return {"tracks": len(tracks), "sha256": digest.hexdigest()}
+        write_text(path, json.dumps({**now, "runs": runs, "groups": groups}, indent=2) + "\n")
 
 
 def surroundings() -> dict[str, Any]:

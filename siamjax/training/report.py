@@ -7,13 +7,14 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 from tqdm import tqdm
 
+from siamjax.data.damage import Damage, named
 from siamjax.errors import OutputError
 from siamjax.outputs import write_text
 from siamjax.training.output import set_aside
@@ -38,6 +39,7 @@ class Report:
         self._since, self._since_step = time.monotonic(), first_step
         self._bar = None
         self._path = path
+        self._damaged: dict[str, str] = {}  # what is wrong with images, by their name
         if quiet:
             return
         self._start_file(first_step)
@@ -63,6 +65,14 @@ class Report:
                      + (f"  {rate:.2f} steps/s  {rate * self._batch_size:.1f} pairs/s" if speed else "")
                      + f"  {_duration(left)} left")
 
+    def damages(self, step: int, damages: Sequence[Damage]) -> None:
+        """Names the images among these that no line so far has named."""
+        for damage in damages:
+            if damage.where not in self._damaged:
+                self._damaged[damage.where] = damage.what
+                self.line({"step": step, "damaged": damage.where, "what": damage.what})
+                self.say(f"damaged image skipped: {damage.where}: {damage.what}")
+
     def line(self, record: dict[str, Any]) -> None:
         """One object of metrics.jsonl; numbers that JSON has not become null."""
         if not self._quiet:
@@ -77,6 +87,11 @@ class Report:
             tell(text)
 
     def close(self) -> None:
+        """Ends the file; says which images were skipped, from the first start on."""
+        if self._damaged:
+            images = "1 image was" if len(self._damaged) == 1 else f"{len(self._damaged)} images were"
+            self.say(f"{images} damaged and skipped, and other pairs drawn in place of those with them: "
+                     + named(list(self._damaged)))
         if self._bar is not None:
             self._bar.close()
         if not self._quiet:
@@ -88,8 +103,9 @@ class Report:
             if not whole:
                 kept = set_aside(self._path)
                 self.say(f"warning: {self._path} is damaged{kept}; its lines that can be read go on")
-            kept = [json.dumps(record) + "\n" for record in records if record["step"] <= first_step]
-            write_text(self._path, "".join(kept))
+            held = [record for record in records if record["step"] <= first_step]
+            self._damaged = {record["damaged"]: "" for record in held if isinstance(record.get("damaged"), str)}
+            write_text(self._path, "".join(json.dumps(record) + "\n" for record in held))
             self._file = self._path.open("ab", buffering=0)
 
     @contextlib.contextmanager

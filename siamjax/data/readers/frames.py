@@ -17,16 +17,18 @@ LOOKED_AT = 8  # frames of a video: all headers of a set of a thousand videos wo
 def common_size(frames: Listing[Path]) -> tuple[int, int]:
     """`(height, width)` px of the frames, from the headers of up to `LOOKED_AT` of them, the last among them.
 
-    The others are checked when they are read.
+    The others are checked when they are read. One that is damaged is for whoever reads it, unless all of them are.
 
     Raises:
       DataError: one of them is not as large as the first; it is named.
-      SourceError: the first is no image.
+      SourceError: none of them is an image.
     """
-    size = other = image_size(frames[0])
-    for frame in some_of(frames)[1:]:
-        with contextlib.suppress(SourceError):  # a damaged frame is for whoever reads it
-            other = image_size(frame)
+    sizes = {}
+    for frame in some_of(frames):
+        with contextlib.suppress(SourceError):
+            sizes[frame] = image_size(frame)
+    size = next(iter(sizes.values())) if sizes else image_size(frames[0])
+    for frame, other in sizes.items():
         if other != size:
             first, got = (f"{width}x{height}" for height, width in (size, other))
             raise DataError(f"the frame is {got} px and the first of its video {first}", str(frame),
