@@ -81,7 +81,8 @@ def write_weights(model: str, path: Path) -> None:
 
     spelling = {}
     for theirs, ours in entry.names or ():
-        spelling.setdefault(ours, theirs)
+        if ours is not None:
+            spelling.setdefault(ours, theirs)
     tensors = {theirs: np.ascontiguousarray(random(theirs, wanted[ours].shape), np.float32)
                for ours, theirs in spelling.items()}
     safetensors_numpy.save_file(tensors, path)
