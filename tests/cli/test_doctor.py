@@ -16,7 +16,7 @@ from siamjax.cli import versions
 from siamjax.cli.main import run
 from siamjax.weights import zoo
 
-FLOORS = {"python": ">=3.11", "av": ">=14.1", "flax": ">=0.12.7", "grain": ">=0.2.13", "jax": ">=0.10",
+FLOORS = {"python": ">=3.11", "av": ">=14.1", "flax": ">=0.12.7", "grain": ">=0.2.15", "jax": ">=0.10",
           "numpy": ">=2.0"}
 
 
@@ -53,7 +53,7 @@ def test_a_machine_on_which_all_works(doctor, model, tmp_path, monkeypatch, caps
 
 
 @pytest.mark.parametrize(("name", "found"), [
-    ("av", "14.0.0"), ("flax", "0.12.6"), ("grain", "0.2.12"), ("jax", "0.9.2"), ("numpy", "1.26.4"),
+    ("av", "14.0.0"), ("flax", "0.12.6"), ("grain", "0.2.14"), ("jax", "0.9.2"), ("numpy", "1.26.4"),
     ("python", "3.10.13"), ("av", None)])
 def test_a_version_below_the_declared_one(doctor, monkeypatch, capsys, name, found):
     def version(asked):
