@@ -18,7 +18,7 @@ from siamjax.data.pipeline import batches
 from siamjax.data.views import as_seen
 from siamjax.errors import DataError, TrainingError
 from siamjax.outputs import check_folder
-from siamjax.training import interrupt, optim, output, replicas
+from siamjax.training import interrupt, optim, output, peers, replicas
 from siamjax.training.checkpoints import Checkpoints
 from siamjax.training.experiment import Experiment
 from siamjax.training.lock import only_training
@@ -46,11 +46,13 @@ def train(experiment: Experiment, tracks: Sequence[Any], folder: Path, *, data: 
       TrainingError: too many bad steps in a row.
       OutputError: another training is at work in the folder; or its disk is full, where the last checkpoint stays.
       SiamjaxError: settings, folder, data or checkpoint that cannot be used, before the first step.
+
+    On several hosts an error, of one's own or of another host, ends the process with one line and exit status 2.
     """
     devices = jax.local_device_count()
     replicas.check_batch_size(experiment.batch_size, processes=jax.process_count(), local_devices=devices)
     check_folder(folder)
-    with only_training(folder) if jax.process_index() == 0 else contextlib.nullcontext():
+    with peers.watched(folder), only_training(folder) if jax.process_index() == 0 else contextlib.nullcontext():
         return _train(experiment, tracks, folder, data, min(stop_at or experiment.steps, experiment.steps))
 
 
