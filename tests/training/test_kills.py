@@ -67,7 +67,7 @@ def test_killed_thirty_times_it_loses_nothing_and_leaves_nothing_behind(start, t
     weights, metrics = result(tmp_path / "undisturbed")
     choose, kills, full, done = random.Random(time.time_ns()), 0, 0, 0
     while kills < KILLS or done == 0:
-        folder = (small_disk if done % 2 else tmp_path) / f"out{done}"
+        folder = (tmp_path if done % 2 else small_disk) / f"out{done}"
         while True:
             crowded = folder.parent == small_disk and kills < KILLS and choose.random() < 0.5
             if crowded:
