@@ -246,6 +246,8 @@ def tracking(endless, model, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_stop_keeps_what_was_done(tracking, number):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        pytest.skip("whoever started the tests has it ignored, as nohup does, and so do we")
     process, output = tracking()
     process.send_signal(number)
     _, err = process.communicate(timeout=120)
