@@ -32,13 +32,24 @@ def check_folder(folder: str | Path) -> Path:
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(folder)
+        for path in leftovers(folder):
+            with contextlib.suppress(OSError):
+                path.unlink()
         with tempfile.TemporaryFile(prefix=".probe", suffix=f".{os.getpid()}.partial", dir=folder) as probe:
             probe.write(b"\0" * 4096)
             probe.flush()
     except OSError as error:
         raise _refused(folder, error) from error
     return folder
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """What processes that are no more have left half-written in `folder`."""
+    try:
+        files = [path for path in folder.iterdir() if LEFTOVER.fullmatch(path.name)]
+    except OSError:  # a folder may be written that may not be read
+        return []
+    return [path for path in files if not _runs(int(path.name.split(".")[-2])) and _is_free(path)]
 
 
 def partial_of(path: Path) -> Path:
@@ -116,17 +127,13 @@ def _keep_lines(partial: Path, path: Path) -> None:
             partial.replace(path)
 
 
-def _remove_leftovers(folder: Path) -> None:
+def _is_free(path: Path) -> bool:
+    """Whether nobody writes this file, on another host either, whose processes we do not see."""
     try:
-        entries = list(os.scandir(folder))
-    except OSError:  # a folder may be written that may not be read
-        return
-    for entry in entries:
-        found = LEFTOVER.fullmatch(entry.name)
-        if found is not None and not _runs(int(found[1])) and entry.is_file(follow_symlinks=False):
-            with contextlib.suppress(OSError), open(entry.path, "rb") as file:
-                if take(file):  # nobody's on another host, whose processes we do not see
-                    os.unlink(entry.path)
+        with open(path, "rb") as file:
+            return not path.is_symlink() and take(file)
+    except OSError:
+        return False
 
 
 def _runs(number: int) -> bool:

@@ -8,6 +8,7 @@ where the work is whole: by `check`, which every long loop calls.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import threading
@@ -16,7 +17,8 @@ from collections.abc import Callable, Iterator
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 STATUS = 130  # of a command that was asked to stop, by whichever signal
-PATIENCE = 1.0  # seconds for a `check` to come by, before the request is raised wherever the program is
+PATIENCE = 2.0  # seconds for a `check` to come by, before the request is raised wherever the program is
+SOON = 0.05  # seconds until it is tried again, where an exception would be swallowed
 ECHO = 0.3  # seconds within which a second signal is the first one's echo: wrappers and terminals send two
 
 
@@ -31,7 +33,7 @@ class _Requests:
 
     def __init__(self, patience: float | None):
         self.asked, self.waits, self.holds = False, patience is None, 0
-        self._patience, self._due, self._first, self._before = patience, False, 0.0, None
+        self._patience, self._due, self._first, self._before = patience or 0.0, False, 0.0, None
         self._terminals = [stream for stream in (1, 2) if os.isatty(stream)]
 
     def __call__(self, number, frame) -> None:
@@ -41,9 +43,13 @@ class _Requests:
                     os.dup2(sink.fileno(), stream)
         if not self.asked:
             self.asked, self._first = True, time.monotonic()
-            self._wind_up()
+            if not self.waits:
+                self._wind_up(self._patience)
         elif number not in SIGNALS or time.monotonic() - self._first > ECHO:
-            self.interrupt()
+            if _swallows(frame) and hasattr(signal, "setitimer"):
+                self._wind_up(SOON)
+            else:
+                self.interrupt()
 
     def interrupt(self) -> None:
         """Raises KeyboardInterrupt, or sees to it that the end of the `held` block does."""
@@ -65,12 +71,12 @@ class _Requests:
             signal.signal(signal.SIGALRM, self._before)
             self._before = None
 
-    def _wind_up(self) -> None:
-        if self._patience is not None and hasattr(signal, "setitimer"):
-            self._before = signal.signal(signal.SIGALRM, self)
-            signal.setitimer(signal.ITIMER_REAL, self._patience)
-        elif self._patience is not None:
+    def _wind_up(self, seconds: float) -> None:
+        if not hasattr(signal, "setitimer"):
             self.interrupt()
+        if self._before is None:
+            self._before = signal.signal(signal.SIGALRM, self)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 @contextlib.contextmanager
@@ -126,3 +132,13 @@ def _installed() -> _Requests | None:
     if isinstance(handler, _Requests) and threading.current_thread() is threading.main_thread():
         return handler
     return None
+
+
+def _swallows(frame) -> bool:
+    """Whether an exception raised here would be printed and forgotten: in callbacks of the garbage collection."""
+    callbacks = {getattr(callback, "__code__", None) for callback in gc.callbacks}
+    while frame is not None:
+        if frame.f_code in callbacks or frame.f_code.co_name == "__del__":
+            return True
+        frame = frame.f_back
+    return False

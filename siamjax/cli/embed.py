@@ -14,7 +14,7 @@ from tqdm import tqdm
 from siamjax.data.photos import find_images
 from siamjax.errors import ConfigError, OutputError, SourceError
 from siamjax.evaluation import embeddings
-from siamjax.outputs import check_folder
+from siamjax.outputs import folder_for
 from siamjax.weights import embedders
 
 
@@ -41,21 +41,20 @@ def embed(
     if output.suffix != ".npz":
         raise OutputError(f"'{output.name}' is not the name of an npz", "--output", "let it end in .npz")
     files = find_images(source)
-    check_folder(output.parent)
     loaded = embedders.load(model, prepare=True)
     if loaded.embedder.view(side).modality == "words":
         raise ConfigError(f"the {side} side of '{model}' takes words", "--side", "give the side that takes images")
     left_out: list[str] = []
-    with tqdm(total=len(files), unit="image", desc=f"embedding with {loaded.name}", disable=None,
-              file=sys.stderr) as bar:
+    with folder_for(output.parent), tqdm(total=len(files), unit="image", desc=f"embedding with {loaded.name}",
+                                         disable=None, file=sys.stderr) as bar:
         vectors, kept = embeddings.embed_files(
             loaded, files, side, seen=bar.update,
             unreadable=(lambda error: left_out.append(f"{error.where}: {error.what}")) if skip_unreadable else _refuse)
+        embeddings.write(output, embeddings.Embeddings(
+            vectors, np.array([file.as_posix() for file in kept]), loaded.embedder.config.distance, model, side,
+            loaded.fingerprint))
     for said in left_out:
         warnings.warn(f"left out {said}", stacklevel=1)
-    embeddings.write(output, embeddings.Embeddings(
-        vectors, np.array([file.as_posix() for file in kept]), loaded.embedder.config.distance, model, side,
-        loaded.fingerprint))
     print(f"{len(kept)} images, {vectors.shape[1]} numbers each"
           + (f"; {len(left_out)} of {len(files)} could not be read and were left out" if left_out else ""))
     print(f"wrote {output}")

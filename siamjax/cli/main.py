@@ -20,9 +20,10 @@ STOPPED = "stopped; what was done is kept"
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line; returns its exit status: 0, 2 for an error, 130 where it was asked to stop."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
         with stopping.requests():
-            commands = load_commands()
+            commands = load_commands(arguments)
             warnings.showwarning = _one_line
             surroundings.check_platforms()
             surroundings.use_compilation_cache()
@@ -46,12 +47,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-def load_commands() -> dict[str, Callable]:
-    """The functions of `COMMANDS`; loading them takes seconds, in which a stop is a stop."""
-    return {name: getattr(importlib.import_module(f"siamjax.cli.{name}"), name) for name in COMMANDS}
+def load_commands(arguments: Sequence[str]) -> dict[str, Callable]:
+    """The function of the command that is called, or of all; loading them takes seconds, in which a stop is a stop."""
+    called = [name for name in arguments[:1] if name in COMMANDS]
+    return {name: getattr(importlib.import_module(f"siamjax.cli.{name}"), name) for name in called or COMMANDS}
 
 
-def _call(commands: dict[str, Callable], arguments: Sequence[str] | None) -> int:
+def _call(commands: dict[str, Callable], arguments: Sequence[str]) -> int:
     import tyro
     from PIL import Image
 
@@ -60,8 +62,12 @@ def _call(commands: dict[str, Callable], arguments: Sequence[str] | None) -> int
     tune_cpu()
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is lower, and an error
     try:
-        tyro.extras.subcommand_cli_from_dict(commands, args=arguments, prog="siamjax",
-                                             description=sys.modules["siamjax"].__doc__)
+        if len(commands) == 1:
+            [(name, command)] = commands.items()
+            tyro.cli(command, args=arguments[1:], prog=f"siamjax {name}")
+        else:
+            tyro.extras.subcommand_cli_from_dict(commands, args=arguments, prog="siamjax",
+                                                 description=sys.modules["siamjax"].__doc__)
     except SystemExit as stop:  # tyro: 0 after --help, 2 for a command line it cannot read
         return stop.code if isinstance(stop.code, int) else 2
     return 0
@@ -81,7 +87,7 @@ def main() -> None:
     signals = [number for number in stopping.SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     _handle(signals, _leave)
     surroundings.mend_streams()
-    load_commands()
+    load_commands(sys.argv[1:])
     _handle(signals, _go_on)  # until and after `run`, which has its own: what it says at its end is not cut off
     status = run()
     if status:

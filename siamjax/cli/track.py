@@ -118,7 +118,10 @@ def boxes_for(source: str, given: tuple[str, ...]) -> np.ndarray:
     if not truth.is_file():
         raise BoxError("no target is given", "--box",
                        "say where it is in the first frame, e.g. --box 120,80,60,40 (x,y,w,h in pixels)")
-    return read_boxes(truth)[:1]
+    boxes = read_boxes(truth)
+    if not len(boxes):
+        raise BoxError("there is no box in it", str(truth), "give --box, or write the target's x,y,w,h into it")
+    return boxes[:1]
 
 
 def _check_size(labels: np.ndarray, size: tuple[int, int], where: str) -> None:

@@ -15,7 +15,7 @@ from siamjax.data.readers import open_split
 from siamjax.errors import ConfigError, DataError
 from siamjax.evaluation import runner, tuning
 from siamjax.evaluation.tuning import Trial
-from siamjax.outputs import check_folder, write_text
+from siamjax.outputs import folder_for, write_text
 from siamjax.weights import zoo
 
 SHOWN = 10  # rows of the printed table
@@ -57,12 +57,12 @@ def tune(
     loaded = load_tracker(model, settings)
     tried = tuning.scatter(options, random, seed) if random else tuning.grid(options)
     running = tuning.trials(loaded, videos, [{}, *tried], lanes=lanes)
-    check_folder(output)
     record = runner.describe(loaded) | {"data": str(data.resolve()), "seed": seed if random else None}
     done: list[Trial] = []
-    for trial in running:
-        done.append(trial)
-        write_text(output / "tune.json", report(record, done))
+    with folder_for(output):
+        for trial in running:
+            done.append(trial)
+            write_text(output / "tune.json", report(record, done))
     print(f"\n{table(done)}\n\n{len(videos)} videos, convention visible; every trial: {output / 'tune.json'}")
 
 

@@ -8,7 +8,7 @@ from siamjax.data.readers import open_objects
 from siamjax.data.synthetic import SyntheticConfig, make_tracks
 from siamjax.errors import ConfigError, WeightsError
 from siamjax.evaluation import verification_reports, verification_scoring
-from siamjax.outputs import check_folder
+from siamjax.outputs import folder_for
 from siamjax.weights import embedders
 
 UNSEEN = 1_000_003  # seed of the synthetic videos that no training of a small seed has drawn
@@ -46,9 +46,9 @@ def verify(
         tracks, split = (validation, "validation.txt") if validation else (train, "all, for want of a validation.txt")
         name = data.resolve().name
     loaded = embedders.load(model, prepare=True)
-    check_folder(output)
-    scores = verification_scoring.score(loaded, tracks, pairs=pairs, seed=seed)
-    page = verification_reports.write_reports(output, loaded, scores, data_name=name, split=split, seed=seed)
+    with folder_for(output):
+        scores = verification_scoring.score(loaded, tracks, pairs=pairs, seed=seed)
+        page = verification_reports.write_reports(output, loaded, scores, data_name=name, split=split, seed=seed)
     print(f"{verification_reports.table(scores, loaded.embedder.config.threshold)}\n")
     main = scores[0].figures
     if calibrated is not None:

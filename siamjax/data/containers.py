@@ -105,7 +105,7 @@ def _film(container: av.container.InputContainer, path: Path, max_pixels: int) -
     Raises:
       SourceError: there is none.
     """
-    streams = list(container.streams.video)
+    streams = [stream for stream in container.streams.video if stream.codec_context is not None]  # None: cut short
     if not streams:
         raise SourceError("the file has no video stream", str(path), "give a video")
     films = [stream for stream in streams if not Disposition(stream.disposition) & NOT_FILMS]

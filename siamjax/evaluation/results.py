@@ -50,6 +50,7 @@ def claim(folder: Path, record: dict[str, object]) -> None:
     Raises:
       OutputError: the folder holds results of a run with another record, or of an unknown one.
     """
+    check_folder(folder)
     check_folder(folder / "raw")
     file = folder / RECORD
     record = json.loads(json.dumps(record))

@@ -17,7 +17,7 @@ from siamjax.evaluation import label_images
 from siamjax.evaluation.label_images import MaskRule
 from siamjax.evaluation.overlay import draw
 from siamjax.evaluation.video_writer import VideoWriter
-from siamjax.outputs import check_folder, whole_file
+from siamjax.outputs import check_folder, leftovers, whole_file
 from siamjax.trackers.base import Output
 
 COLUMNS = "frame,target,x,y,w,h,score,lost,valid"
@@ -50,8 +50,10 @@ class TrackFiles:
         self._stack = ExitStack()
         self._last: Any = None
         if self.mask_folder is not None and self.mask_folder.exists():
-            others = [path.name for path in self.mask_folder.iterdir()]
-            if others and not ((folder / "tracks.csv").is_file() and all(map(OURS.fullmatch, others))):
+            killed = leftovers(folder)  # a run that was killed has masks, and its table under a hidden name
+            ours = (folder / "tracks.csv").is_file() or any(path.name.startswith(".tracks.csv.") for path in killed)
+            others = [path.name for path in {*self.mask_folder.iterdir()} - {*leftovers(self.mask_folder)}]
+            if others and not (ours and all(map(OURS.fullmatch, others))):
                 raise OutputError(f"holds files of another origin, such as {sorted(others)[0]}", str(self.mask_folder),
                                   "choose another output folder or remove this one")
 

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
 import jax
 import numpy as np
 import pytest
@@ -19,6 +26,66 @@ from siamjax.ops.views import View
 from siamjax.trackers.siamfc import SiamFCConfig, SiamFCTracker
 from siamjax.trackers.siammask import SiamMaskConfig
 from siamjax.weights import files, zoo
+
+# Loading the package takes longer than a tiny command: it is loaded once, and every command is a fork of it.
+LOADED = """
+import json, os, sys, warnings
+from siamjax.cli import main
+main.load_commands([])
+warnings.filterwarnings("ignore", "os.fork")
+for line in sys.stdin:
+    arguments, environment, before, out, err = json.loads(line)
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            for number, path in ((1, out), (2, err)):
+                os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), number)
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            os.environ.update(environment)
+            sys.argv[1:] = arguments
+            exec(before)
+            main.main()
+            status = 0
+        except SystemExit as stop:
+            status = stop.code or 0
+        except BaseException:
+            import traceback
+            traceback.print_exc()
+        sys.stdout.flush()
+        os._exit(status)
+    print(child, flush=True)
+    sys.stdin.readline()  # until then its number is nobody else's
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+@pytest.fixture(scope="session")
+def run_forked(tmp_path_factory):
+    """`run_forked(arguments, environment={}, before="", after=None, number=SIGKILL)`: status, stdout and stderr of the
+    command line in a process of its own, which runs the Python code `before` first and gets a signal after so long."""
+    process = subprocess.Popen([sys.executable, "-c", LOADED], text=True, stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE)
+    folder = tmp_path_factory.mktemp("said")
+    paths = folder / "out", folder / "err"
+
+    def run(arguments, *, environment=None, before="", after=None, number=signal.SIGKILL):
+        for path in paths:
+            path.unlink(missing_ok=True)
+        job = [[*map(str, arguments)], environment or {}, before, *map(str, paths)]
+        print(json.dumps(job), file=process.stdin, flush=True)
+        child = int(process.stdout.readline())
+        if after is not None:
+            time.sleep(after)
+            os.kill(child, number)
+        print(file=process.stdin, flush=True)
+        status = int(process.stdout.readline())
+        return status, *(path.read_text(errors="surrogateescape") if path.exists() else "" for path in paths)
+
+    yield run
+    process.stdin.close()
+    process.wait()
+    process.stdout.close()
 
 
 @pytest.fixture(scope="session")
