@@ -68,7 +68,7 @@ track {w}/clip.mp4 --box 40,30,32,32 --model {w}/less.safetensors   # do not fit
 track {w}/clip.mp4 --box 40,30,32,32 --model {w}/settings.safetensors  # settings
 track {w}/clip.mp4 --box 40,30,32,32 --model {w}/kind.safetensors   # kind
 track {w}/clip.mp4 --box 40,30,32,32 --model {w}/huge.safetensors   # search_size
-track {w}/clip.mp4 --box 40,30,32,32 --model {w}/integers.safetensors  # floating|float
+track {w}/clip.mp4 --box 40,30,32,32 --model {w}/integers.safetensors  # holds no parameters
 track {w}/clip.mp4 --box 40,30,32,32 --model {w}/embedder.safetensors  # not of a tracker
 track {w}/clip.mp4 --box 40,30,32,32 --model {w}/empty              # weights.safetensors
 track {w}/clip.mp4 --box 40,30,32,32 --model {w}/x.pth              # convert
