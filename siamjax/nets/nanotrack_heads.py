@@ -231,6 +231,6 @@ def _parts(head: Any) -> tuple[Callable[..., ConvNorm], Callable[..., Array], Ca
     """What makes a head's `ConvNorm`s, and its two correlations."""
     conv = functools.partial(ConvNorm, precision=head.precision, axis_name=head.axis_name, lowering=head.lowering,
                              prepared=head.prepared)
-    correlations = (functools.partial(kind, lowering=head.lowering, precision=head.precision.lax)
-                    for kind in (xcorr.pixelwise, xcorr.depthwise))
-    return conv, *correlations
+    pixelwise, depthwise = (functools.partial(kind, lowering=head.lowering, precision=head.precision.lax)
+                            for kind in (xcorr.pixelwise, xcorr.depthwise))
+    return conv, pixelwise, depthwise

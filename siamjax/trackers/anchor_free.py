@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import jax
 import jax.numpy as jnp
@@ -90,7 +90,7 @@ class AnchorFreeTracker(SiamRPNTracker):
         margin = ((1 + 2 * config.search_context) * search_size / config.search_size - 1) / 2
         crop, middle, scale = self.cut(state, frame, margin, search_size)
         kernels = jax.tree.map(lambda k: k[None], state.kernels)
-        cls, loc, *_ = self.net.apply(params, kernels, crop[None], method="detect")
+        cls, loc, *_ = cast(tuple, self.net.apply(params, kernels, crop[None], method="detect"))
         proposal = siamrpn.choose(config, state, scale, window_influence, cls[0], loc[0])
         return proposal.replace(offset=proposal.offset + middle - state.centre)
 

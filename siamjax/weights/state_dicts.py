@@ -12,7 +12,7 @@ import pickletools
 import re
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -187,8 +187,8 @@ def check_pickles(path: Path) -> None:
                                "it needs no conversion if siamjax wrote it; else give the checkpoint of PyTorch")
         else:
             file.seek(0)
-            pickles = iter([file])
-        with contextlib.closing(pickles) if hasattr(pickles, "close") else contextlib.nullcontext():
+            pickles = (stream for stream in (file,))
+        with contextlib.closing(pickles):
             for stream in pickles:
                 odd = sorted(called.replace(" ", ".") for called in _called(stream, where)
                              if not PLAIN.fullmatch(called))
@@ -203,7 +203,7 @@ def _refuse(called: list[str], where: str) -> None:
     raise WeightsError(f"not a checkpoint of tensors only, so nothing of it was run: it holds {kind}", where, do)
 
 
-def _archived(path: Path) -> Iterator[BinaryIO]:
+def _archived(path: Path) -> Generator[BinaryIO, None, None]:
     """The pickles of a checkpoint's archive, whose sizes have been bounded."""
     where = str(path)
     with zipfile.ZipFile(path) as archive:
