@@ -1,6 +1,6 @@
 """Siamese visual tracking in JAX and Flax.
 
-    tracker = siamjax.load("siamfc")
+    tracker = siamjax.load("fear_xs")
     result = siamjax.track(tracker, "video.mp4", box=(x, y, w, h))
 """
 

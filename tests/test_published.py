@@ -78,9 +78,13 @@ def test_every_model_in_the_package_is_small_and_has_a_card():
         loaded = zoo.load(name, prepare=False)
         if isinstance(loaded.tracker, SiamFCTracker):
             assert loaded.tracker.config.score_scale is None, f"{name}: a fit to raw peaks is worth less than none"
-        score = "J 0." if hasattr(loaded.tracker.config, "mask_threshold") else "AUC"
-        for word in ("source", "data", "steps", "seed", "command", score):
-            assert word in loaded.card, f"{name}: the card does not say the {word}"
+        if "as published" in zoo.ZOO[name].summary:  # others trained it
+            said = ("as published by", "github.com/", "licence", "Converted by siamjax")
+        else:
+            score = "J 0." if hasattr(loaded.tracker.config, "mask_threshold") else "AUC"
+            said = ("source", "data", "steps", "seed", "command", score)
+        for word in said:
+            assert word in loaded.card, f"{name}: the card does not say: {word}"
 
 
 def test_default_weights_follow_the_sample():

@@ -154,7 +154,7 @@ ZOO: dict[str, Entry] = {
         "siamrpn_small with masks, drawn round the boxes it proposes; trained by this project",
         weights="siammask_small.safetensors"),
 }
-DEFAULT = "siamfc"
+DEFAULT = "fear_xs"
 
 
 def load(source: str | Path, *, prepare: bool = True, tracker: Any = None) -> LoadedTracker:
