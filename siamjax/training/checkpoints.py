@@ -102,6 +102,8 @@ class Checkpoints:
                 self._remove_partial()  # only now, and the silence stays: other files of it are still being written
             else:
                 self._unsilence()
+            with contextlib.suppress(OSError):  # there are checkpoints in it
+                self.folder.rmdir()
 
     def _remove_partial(self) -> None:
         """Removes what is there of a checkpoint that failed, until no thread writes to it any more."""

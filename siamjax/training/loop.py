@@ -17,12 +17,12 @@ from siamjax.data.damage import Damaged
 from siamjax.data.pipeline import batches
 from siamjax.data.views import as_seen
 from siamjax.errors import DataError, TrainingError
-from siamjax.outputs import check_folder
+from siamjax.outputs import folder_for
 from siamjax.training import interrupt, optim, output, peers, replicas
 from siamjax.training.checkpoints import Checkpoints
 from siamjax.training.experiment import Experiment
 from siamjax.training.lock import only_training
-from siamjax.training.provenance import write_provenance
+from siamjax.training.provenance import provenance, write_provenance
 from siamjax.training.report import Report, tell
 from siamjax.training.start import first_state
 from siamjax.training.state import TrainState
@@ -51,8 +51,8 @@ def train(experiment: Experiment, tracks: Sequence[Any], folder: Path, *, data: 
     """
     devices = jax.local_device_count()
     replicas.check_batch_size(experiment.batch_size, processes=jax.process_count(), local_devices=devices)
-    check_folder(folder)
-    with peers.watched(folder), only_training(folder) if jax.process_index() == 0 else contextlib.nullcontext():
+    alone = only_training(folder) if jax.process_index() == 0 else contextlib.nullcontext()
+    with folder_for(folder), peers.watched(folder), alone:
         return _train(experiment, tracks, folder, data, min(stop_at or experiment.steps, experiment.steps))
 
 
@@ -65,7 +65,7 @@ def _train(experiment: Experiment, tracks: Sequence[Any], folder: Path, data: st
 
     with contextlib.closing(Checkpoints(folder, keep=experiment.keep)) as checkpoints:
         resumed_at = checkpoints.latest_step()
-        write_provenance(folder, experiment, tracks, data=data, resumed_at=resumed_at, say=tell)
+        record = provenance(folder, experiment, tracks, data=data, resumed_at=resumed_at, say=tell)
         first_step, damaged = resumed_at or 0, Damaged()
         stream = batches(tracks, experiment.data, seed=experiment.seed, batch_size=experiment.batch_size,
                          start_step=first_step, process_index=jax.process_index(),
@@ -75,6 +75,7 @@ def _train(experiment: Experiment, tracks: Sequence[Any], folder: Path, data: st
             state = first_state(experiment, optimisers[0], augment, first_batch)
             optim.check_paths(experiment.optim, state.params)
             output.check_space(folder, state, experiment.keep)
+            write_provenance(folder, record)
             if resumed_at is not None:
                 state, known = checkpoints.restore(state)
                 if not known:

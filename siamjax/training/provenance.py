@@ -23,9 +23,9 @@ PROVENANCE = "experiment.json"
 PACKAGES = ("siamjax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
-def write_provenance(folder: Path, experiment: Experiment, tracks: Sequence[Any], *, data: str,
-                     resumed_at: int | None, say: Callable[[str], None]) -> None:
-    """Writes the configuration, and for this start of the training versions, devices and git revision.
+def provenance(folder: Path, experiment: Experiment, tracks: Sequence[Any], *, data: str,
+               resumed_at: int | None, say: Callable[[str], None]) -> dict[str, Any]:
+    """The configuration, and for every start of the training, this one too, versions, devices and git revision.
 
     Args:
       folder: output folder.
@@ -34,6 +34,8 @@ def write_provenance(folder: Path, experiment: Experiment, tracks: Sequence[Any]
       data: name of the data set, for the record.
       resumed_at: step of the checkpoint that this start goes on from, None for a new training.
       say: is told what stops nothing: a record of an earlier start that cannot be read, a few images that are gone.
+    Returns:
+      What `write_provenance` writes, once the training can begin.
     Raises:
       ConfigError: the folder's checkpoints are of another experiment or of other data.
     """
@@ -59,8 +61,13 @@ def write_provenance(folder: Path, experiment: Experiment, tracks: Sequence[Any]
                                   where=str(path), do="use another --output, or the settings of the checkpoint")
             runs = before["runs"]
     runs = [*runs, {"from_step": resumed_at or 0, "data": data, **surroundings()}]
+    return {**now, "runs": runs, "groups": groups}
+
+
+def write_provenance(folder: Path, record: dict[str, Any]) -> None:
+    """Writes `experiment.json`; the first of several processes does it."""
     if jax.process_index() == 0:
-        write_text(path, json.dumps({**now, "runs": runs, "groups": groups}, indent=2) + "\n")
+        write_text(folder / PROVENANCE, json.dumps(record, indent=2) + "\n")
 
 
 def surroundings() -> dict[str, Any]:

@@ -70,14 +70,16 @@ def test_words_need_data_that_has_them(tmp_path, capsys, shared):
     ([TINY, "--set", "batch_size=6"], "does not divide over 4 devices"),
     ([TINY, "--steps", "0"], "train for 1 or more"),
     ([TINY, "--data", "/no/such/folder"], "/no/such/folder"),
-    ([TINY, "--set", "batch_size=4", "--set", "init_from=/no/such.safetensors"], "no model or file")])
+    ([TINY, "--set", "batch_size=4", "--set", "init_from=/no/such.safetensors"], "no model or file"),
+    ([TINY, "--set", "batch_size=4", "--set", "optim.frozen=no/such"], "no/such"),
+    ([TINY, "--set", "batch_size=4", "--set", "keep=10000000"], "make space")])
 def test_mistakes_are_one_line_and_exit_2(tmp_path, capsys, arguments, says):
     assert run(["train", *arguments, "--output", str(tmp_path / "out")]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert said.startswith("error: ")
     assert says in said
-    assert not (tmp_path / "out" / "weights.safetensors").exists()
+    assert not (tmp_path / "out").exists()
 
 
 def test_verify_says_which_checkpoints_are_as_they_were_saved(tmp_path, capsys):

@@ -8,7 +8,7 @@ import pytest
 from siamjax.errors import ConfigError, OutputError
 from siamjax.training import report as report_module
 from siamjax.training.experiment import load_experiment
-from siamjax.training.provenance import write_provenance
+from siamjax.training.provenance import provenance, write_provenance
 from siamjax.training.report import Report
 
 DAMAGED = {
@@ -25,7 +25,8 @@ def small(experiment_file):
 
 def write(folder, small, tracks, **kwargs):
     said = []
-    write_provenance(folder, small, tracks, data="squares", say=said.append, **{"resumed_at": 8, **kwargs})
+    write_provenance(folder, provenance(folder, small, tracks, data="squares", say=said.append,
+                                        **{"resumed_at": 8, **kwargs}))
     return said, json.loads((folder / "experiment.json").read_text())
 
 
