@@ -61,6 +61,7 @@ def test_evaluate_keeps_the_results_and_goes_on_from_them(videos, model, limited
     assert "2 of 2 sequences are there already" in capfd.readouterr().out
 
 
+@pytest.mark.slow
 def test_tune_keeps_the_trials_until_then(videos, model, limited, tmp_path):
     command = ["tune", "--data", videos, "--model", model, "--output", tmp_path / "out", "--lanes", "1",
                "--grid", "window_influence=" + ",".join(f"{value / 50}" for value in range(50))]
@@ -71,7 +72,7 @@ def test_tune_keeps_the_trials_until_then(videos, model, limited, tmp_path):
 
 @pytest.mark.parametrize(("command", "left"), [
     (["embed", "{photos}", "--output", "{out}/x.npz"], []),
-    (["verify", "--data", "{photos}", "--pairs", "100", "--output", "{out}"], []),
+    pytest.param(["verify", "--data", "{photos}", "--pairs", "100", "--output", "{out}"], [], marks=pytest.mark.slow),
     (["verify", "--data", "{photos}", "--pairs", "100", "--output", "{out}", "--calibrated", "{out}/x.safetensors"],
      [])])
 def test_embeddings_and_reports_are_whole_or_not_there(command, left, photos, embedder_files, limited, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -32,16 +33,20 @@ WORKS = {  # several at a time: each is a whole run
 ONE_LINE = {
     "a GPU that is not there": ("os.environ['JAX_PLATFORMS'] = 'cuda'; "
                                 "import jax; jax.config.update('jax_platforms', 'cuda')", "there is: cpu"),
+    "a TPU after a GPU": ("os.environ['JAX_PLATFORMS'] = 'cuda,tpu'; "
+                          "import jax; jax.config.update('jax_platforms', 'cuda,tpu')", "there is: cpu"),
     "an unknown platform": ("os.environ['JAX_PLATFORMS'] = 'quantum'; "
                             "import jax; jax.config.update('jax_platforms', 'quantum')", "there is: cpu"),
     "a stdout that is full": ("os.dup2(os.open('/dev/full', os.O_WRONLY), 1)", "No space left"),
-    "few open files": ("import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (8, 8))", "Too many open files"),
+    "few open files": ("import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (5, 5))", "Too many open files"),
     "no memory": ("import siamjax.cli.track as c\ndef short(*a): raise MemoryError\nc.load_tracker = short",
                   "memory ran out"),
     "no memory of JAX": ("import siamjax.cli.track as c\ndef short(*a): raise RuntimeError("
                          "'RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes')\nc.load_tracker = short",
                          "memory ran out"),
 }
+QUICK = ("a cache that cannot be written, all streams closed",)
+WHOLE_RUNS = ("a stdout that is full",)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +72,8 @@ def tracked(run_forked, place, model, tmp_path):
 
 
 @posix
-@pytest.mark.parametrize("name", WORKS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow)
+                                  for name in WORKS])
 def test_it_works(name, tracked, tmp_path):
     output = tmp_path / LATIN
     status, out, err = tracked(f"import os, sys\nos.chdir({str(tmp_path)!r})\n{WORKS[name]}", output)
@@ -83,11 +89,12 @@ def test_it_works(name, tracked, tmp_path):
 
 
 @posix
-@pytest.mark.parametrize("name", ONE_LINE)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in WHOLE_RUNS else [])
+                                  for name in ONE_LINE])
 def test_it_says_one_line(name, tracked, tmp_path):
     before, says = ONE_LINE[name]
     status, _, err = tracked(f"import os, sys\n{before}", tmp_path / "out")
-    assert status == 2
+    assert status == 2, err
     assert err.startswith("error: ")
     assert err.count("\n") == 1
     assert says in err
@@ -100,3 +107,27 @@ def test_errors_of_the_system_have_three_parts():
         assert surroundings.explained(error).count("\n") == 0
         assert "(" in surroundings.explained(error)
         assert "): " in surroundings.explained(error)
+
+
+@posix
+@pytest.mark.slow
+def test_evaluate_reads_and_writes_folders_whose_names_are_no_text(run_forked, place, model, tmp_path):
+    data = tmp_path / f"data {LATIN}"
+    shutil.copytree(place / LATIN, data / "one")
+    output = tmp_path / f"out {LATIN}"
+    locked = "import os\nos.environ.update(LANG='C', LC_ALL='C', MPLCONFIGDIR='/proc')"  # no folder for matplotlib
+    status, out, err = run_forked(["evaluate", "--data", data, "--model", model, "--output", output],
+                                  environment={"XDG_CACHE_HOME": str(tmp_path)}, before=locked)
+    assert (status, "Traceback" in err) == (0, False), err
+    assert "report: " in out
+    page = (output / "report.html").read_text(encoding="utf-8")
+    assert page.rstrip().endswith("</html>")
+
+
+@posix
+def test_a_sequence_whose_name_is_no_text_is_refused_before_anything_is_written(run_forked, place, model, tmp_path):
+    status, _, err = run_forked(["evaluate", "--data", place, "--model", model, "--output", tmp_path / "out"])
+    assert (status, err.count("\n")) == (2, 1), err
+    assert err.startswith("error: ")
+    assert "caf\\udce9" in err
+    assert not (tmp_path / "out").exists()
