@@ -1,4 +1,4 @@
-"""SiamFC with AlexNet as siamfc-pytorch trains it (SPEC 5.3, 7.4), from random weights.
+"""SiamFC with AlexNet as siamfc-pytorch trains it, from random weights.
 
     siamjax train experiments/siamfc_alexnet.py --data GOT10K_TRAIN --output runs/siamfc_alexnet
 

@@ -1,4 +1,4 @@
-"""SiamMask base on ResNet-50: masks of 63 x 63 at each position, learned with classes and boxes (SPEC 7.3).
+"""SiamMask base on ResNet-50: masks of 63 x 63 at each position, learned with classes and boxes.
 
     siamjax convert resnet.model --backbone resnet50 --output backbone.safetensors
     siamjax train experiments/siammask_base.py --data DIR --output runs/siammask_base

@@ -1,4 +1,4 @@
-"""SiamMask sharp: a refinement to 127 x 127 on top of a trained base, whose trunk and boxes stay (SPEC 7.3).
+"""SiamMask sharp: a refinement to 127 x 127 on top of a trained base, whose trunk and boxes stay.
 
     siamjax train experiments/siammask_sharp.py --data DIR --output runs/siammask_sharp \\
         --set init_from=runs/siammask_base/weights.safetensors

@@ -1,4 +1,4 @@
-"""SiamRPN with a depthwise head on AlexNet: PySOT's siamrpn_alex_dwxcorr_16gpu (SPEC 7.2).
+"""SiamRPN with a depthwise head on AlexNet: PySOT's siamrpn_alex_dwxcorr_16gpu.
 
     siamjax convert alexnet-bn.pth --backbone alexnet --output backbone.safetensors
     siamjax train experiments/siamrpn_alex.py --data DIR --output runs/siamrpn_alex

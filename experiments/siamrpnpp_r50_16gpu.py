@@ -1,4 +1,4 @@
-"""SiamRPN++ on ResNet-50, the batch of 16 GPUs of 24 pairs: PySOT's siamrpn_r50_l234_dwxcorr_16gpu (SPEC 7.2).
+"""SiamRPN++ on ResNet-50, the batch of 16 GPUs of 24 pairs: PySOT's siamrpn_r50_l234_dwxcorr_16gpu.
 
     siamjax train experiments/siamrpnpp_r50_16gpu.py --data DIR --output runs/siamrpnpp_r50_16gpu
 """

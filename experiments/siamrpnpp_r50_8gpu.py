@@ -1,4 +1,4 @@
-"""SiamRPN++ on ResNet-50: PySOT's siamrpn_r50_l234_dwxcorr_8gpu (SPEC 7.2).
+"""SiamRPN++ on ResNet-50: PySOT's siamrpn_r50_l234_dwxcorr_8gpu.
 
     siamjax convert resnet50.model --backbone resnet50 --output backbone.safetensors
     siamjax train experiments/siamrpnpp_r50_8gpu.py --data DIR --output runs/siamrpnpp_r50

@@ -1,4 +1,4 @@
-"""SiamRPN++ on ResNet-50 for OTB: PySOT's siamrpn_r50_l234_dwxcorr_otb_8gpu (SPEC 7.2).
+"""SiamRPN++ on ResNet-50 for OTB: PySOT's siamrpn_r50_l234_dwxcorr_otb_8gpu.
 
     siamjax train experiments/siamrpnpp_r50_otb_8gpu.py --data DIR --output runs/siamrpnpp_r50_otb
 

@@ -1,4 +1,4 @@
-"""Files out: whole or not at all, and folders checked before work starts (DESIGN 10)."""
+"""Files out: whole or not at all, and folders checked before work starts."""
 
 from __future__ import annotations
 

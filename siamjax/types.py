@@ -33,7 +33,7 @@ class Frame:
 class PairBatch:
     """Two context patches a sample, each centred on its object, and what is known of them.
 
-    A patch shows the object's exemplar square (127 px wide in it, SPEC 1.1) and as much around it as
+    A patch shows the object's exemplar square (127 px wide in it) and as much around it as
     `S` allows; augmentation on the device cuts the network's exemplar and search crops from it.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""`siamjax COMMAND`: parses, calls, and turns errors into one line and an exit status (DESIGN 5)."""
+"""`siamjax COMMAND`: parses, calls, and turns errors into one line and an exit status."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from siamjax.types import Array, PairBatch, TrainPair
 
 __all__ = ["AugmentConfig", "make_augment", "sample_window", "window_box"]
 
-# The RGB rows of PySOT's colour matrix (SPEC 5.1): an image gets minus this times three normal numbers.
+# The RGB rows of PySOT's colour matrix: an image gets minus this times three normal numbers.
 COLOUR = (
     (-0.55919361, 0.98062831, -0.41940627),
     (1.72091413, 0.19879334, -1.82968581),

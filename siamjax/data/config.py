@@ -17,19 +17,19 @@ def _check(config, name: str, **limits: float) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-    """How pairs are drawn and cut. The filters of objects are those of siamfc-pytorch (SPEC 5.3).
+    """How pairs are drawn and cut. The filters of objects are those of siamfc-pytorch.
 
     Attributes:
       patch_size: side of the patches, px; the exemplar square is `exemplar_size` of them. It should reach
         `AugmentConfig.reach`; what augmentation wants beyond the patch is filled with its mean colour.
       exemplar_size: px that the exemplar square takes in a patch; the scale of all networks here.
-      context: margin of the exemplar square, as a part of width plus height (SPEC 1.1).
+      context: margin of the exemplar square, as a part of width plus height.
       max_gap: largest distance of the two frames of a pair, in frames of the track's own list.
       negative: share of pairs whose search shows another object.
       hard_negative: share of the negative pairs that show one hard to tell apart: of the same video or image,
         where its box does not touch the target's; or, where there is none, of the same category. All others
         show an object of another video or image. Not for labels that cover the whole search crop, since
-        the target may be near the other object: those of RPN nets lie around the crop's centre (SPEC 4.4).
+        the target may be near the other object: those of RPN nets lie around the crop's centre.
       paste: share of the positive pairs whose search shows an object with a mask, cut out and pasted onto
         another video or image.
       distractors: share of the positive pairs, pasted or not, with one or two other objects pasted into the
@@ -129,7 +129,7 @@ class Jitter:
 
 @dataclasses.dataclass(frozen=True)
 class AugmentConfig:
-    """From patches to crops; the defaults are the recipe of siamfc-pytorch (SPEC 5.3).
+    """From patches to crops; the defaults are the recipe of siamfc-pytorch.
 
     Two departures from that recipe: its two resamplings (to 255 px, then stretched) are one here, always
     bilinear, where it draws among five interpolations; and its shifts of whole pixels are continuous.
@@ -162,7 +162,7 @@ class AugmentConfig:
 
 
 def pysot(search_size: int = 255, *, blur: float = 0.2, grey: float = 0.0) -> AugmentConfig:
-    """The recipe of PySOT's training configurations (SPEC 5.1); patches should be of its `reach`."""
+    """The recipe of PySOT's training configurations; patches should be of its `reach`."""
     return AugmentConfig(
         search_size=search_size,
         exemplar=Jitter(shift=4.0, stretch=0.05, per_axis=True, colour=1.0),

@@ -62,7 +62,7 @@ class PairTable:
         """The pair of sample `index` (0 or more) in the stream of `seed`; others of it by their number of `attempt`.
 
         A group is drawn as `Pool.draw` says, then an object in it, evenly, a usable frame, and another one
-        at most `max_gap` away; the earlier is the exemplar (SPEC 5.3). An image, or a frame without such a
+        at most `max_gap` away; the earlier is the exemplar. An image, or a frame without such a
         neighbour, is paired with itself: augmentation makes the motion. For a negative pair the search is a
         usable frame of another object. What is pasted is drawn like the rest, of the objects with masks; half
         of the distractors are of the target's category, where there are such. (siamfc-pytorch walks its videos

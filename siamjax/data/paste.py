@@ -94,7 +94,7 @@ def make_sprite(
       cutout: the object.
       random: source of the change.
       exemplar_size: px that the exemplar square of the new box takes.
-      context: margin of the exemplar square (SPEC 1.1).
+      context: margin of the exemplar square.
 
     Returns:
       The sprite; None where the object is so thin that nothing opaque is left.

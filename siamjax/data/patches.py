@@ -20,7 +20,7 @@ def context_patch(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cuts the square centred on a box and resizes it bilinearly.
 
-    Unlike the references' crops (SPEC 1.3), which round centre and side to whole pixels, the square is cut
+    Unlike the references' crops, which round centre and side to whole pixels, the square is cut
     where it is, to a fraction of a pixel. Where it shrinks by 2 or more, blocks of whole pixels are averaged
     first, so that fine texture does not alias.
 
@@ -30,7 +30,7 @@ def context_patch(
       mean: `[3]` mean colour of the image, rounded to fill what lies outside it.
       size: side of the patch, px.
       exemplar_size: px that the exemplar square takes in the patch.
-      context: margin of the exemplar square (SPEC 1.1).
+      context: margin of the exemplar square.
 
     Returns:
       `[size, size, 3]` uint8 patch, and `[4]` float32 `xywh` of the object in it, patch pixels.

@@ -1,4 +1,4 @@
-"""Masks against true masks: region similarity J and boundary accuracy F of DAVIS (SPEC 10.7).
+"""Masks against true masks: region similarity J and boundary accuracy F of DAVIS.
 
 Everything here is NumPy on the host. Masks are boolean `[H, W]`, one object each. Which frames and objects count
 (all but the first and last frame; every object of every sequence alike) is the protocol's business.

@@ -118,7 +118,7 @@ def score_tracker(folder: Path, sequences: Sequence[data.Sequence]) -> MaskTrack
     Frames count that have a true mask, but for the first and the last. An object that is not in a mask is empty.
     Raises:
       DataError: results are missing or do not fit the sequences.
-    Source: SPEC 10.7.
+    Source: davis2017-evaluation, davis2017/metrics.py.
     """
     rows, frames, spent = [], 0, 0.0
     for objects in by_video(sequences):

@@ -1,4 +1,4 @@
-"""AlexNet as SiamFC uses it, in three widths, and as PySOT does (SPEC 2.1, 2.2)."""
+"""AlexNet as SiamFC uses it, in three widths, and as PySOT does."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class EmbedderConfig:
       first, second: what each side takes.
       distance: by which embeddings are compared.
       threshold: pairs of this distance or less show the same object; None where nobody has measured it.
-      context: margin of the exemplar square around an object's box, as a part of width plus height (SPEC 1.1).
+      context: margin of the exemplar square around an object's box, as a part of width plus height.
       exemplar_size: px that the exemplar square takes in the crops, whose side is that of their view. Both are those
         of the data that the net is trained on, whatever an experiment's embedder says.
       channel_order: of images, "rgb" or "bgr".

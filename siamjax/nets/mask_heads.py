@@ -1,4 +1,4 @@
-"""The refinement of SiamMask: one cell's mask, sharpened by the shallow features of the search (SPEC 3.4).
+"""The refinement of SiamMask: one cell's mask, sharpened by the shallow features of the search.
 
 The coarse mask of a cell needs no module of its own: it is a `rpn_heads.DepthwiseBranch` with `63 * 63` channels
 out, read as the rows of a square.

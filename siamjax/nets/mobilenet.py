@@ -1,4 +1,4 @@
-"""MobileNetV2, dilated to stride 8 as PySOT has it, or as for ImageNet (SPEC 2.4)."""
+"""MobileNetV2, dilated to stride 8 as PySOT has it, or as for ImageNet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Between backbone and head: features of each level brought to the width of its head (SPEC 3.1)."""
+"""Between backbone and head: features of each level brought to the width of its head."""
 
 from __future__ import annotations
 

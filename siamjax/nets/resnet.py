@@ -1,4 +1,4 @@
-"""ResNet-18, 34 and 50, dilated to stride 8 as PySOT has them, or as for ImageNet (SPEC 2.3)."""
+"""ResNet-18, 34 and 50, dilated to stride 8 as PySOT has them, or as for ImageNet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Region-proposal heads: exemplar features become kernels, search features class and box maps (SPEC 3.3).
+"""Region-proposal heads: exemplar features become kernels, search features class and box maps.
 
 A head has two methods. `kernels(z)` is what it keeps of the exemplar, computed once; `__call__(kernels, x)`
 gives `cls` `[B, G, G, 2 * A]` and `loc` `[B, G, G, 4 * A]`, in PySOT's order of channels: kind-major, so that

@@ -17,7 +17,7 @@ class SiamFC(nn.Module):
       backbone: module mapping images `[B, H, W, 3]` to features `[B, H', W', C]`.
       response_scale: factor on the correlation (`out_scale` in siamfc-pytorch, siamfc/heads.py).
       logit_bias: adds a trained scalar in `__call__`. It makes a logit of the similarity and has no part
-        in tracking, where the scale penalty multiplies the raw response (SPEC 8.3).
+        in tracking, where the scale penalty multiplies the raw response.
     """
 
     backbone: nn.Module

@@ -1,4 +1,4 @@
-"""What a region-proposal net should say of each anchor, made from boxes on the device (SPEC 4.3, 4.4)."""
+"""What a region-proposal net should say of each anchor, made from boxes on the device."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ IGNORED = -1
 
 @dataclasses.dataclass(frozen=True)
 class AssignConfig:
-    """Which anchors train, and how many; the defaults are PySOT's (SPEC 7.5).
+    """Which anchors train, and how many; the defaults are PySOT's.
 
     Attributes:
       positive_iou: overlap above which an anchor is positive.

@@ -1,4 +1,4 @@
-"""Anchor boxes of a region-proposal net, and boxes as differences from them (SPEC 4.1, 4.2)."""
+"""Anchor boxes of a region-proposal net, and boxes as differences from them."""
 
 from __future__ import annotations
 

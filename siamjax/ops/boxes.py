@@ -1,4 +1,4 @@
-"""Forms of a box, centre conventions, overlap (SPEC 0).
+"""Forms of a box, centre conventions, overlap.
 
 Public boxes are `xywh`: left, top, width, height in frame pixels, 0-based continuous corners. The published
 systems place the centre of a box differently (`half_pixel` below); a tracker states which it follows.

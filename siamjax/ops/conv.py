@@ -1,4 +1,4 @@
-"""One convolution, with a lowering for each platform (DESIGN 7).
+"""One convolution, with a lowering for each platform.
 
 XLA's convolution is good on accelerators and often poor on a CPU, where matrix products run at the machine's
 peak. The CPU form ("fast") therefore becomes products wherever it can:

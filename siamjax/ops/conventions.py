@@ -1,4 +1,4 @@
-"""Whose rules scores follow: what the toolkits of the field do with the same boxes, as data (SPEC 10.1 - 10.3).
+"""Whose rules scores follow: what the toolkits of the field do with the same boxes, as data.
 
 Toolkits count the given first box or not, take frames without a target for misses, for hits or leave them out, and
 average over sequences or over frames. A `Convention` holds those choices and `ops.metrics` follows any of them.

@@ -1,4 +1,4 @@
-"""Square crops around a target: windows, padding and resampling of the references (SPEC 1).
+"""Square crops around a target: windows, padding and resampling of the references.
 
 A crop is a window of whole pixels resized to `m` x `m`: a square one round the context of a target, or one of the
 target's own aspect, which is squeezed. Both are gathers of four taps a pixel, so nothing depends on the frame's size
@@ -22,7 +22,7 @@ MAX_SIDE = 2**20  # larger windows would overflow the integer coordinates of the
 
 
 def context_side(width, height, context: float = 0.5):
-    """Side, in pixels, of the exemplar square `s_z` round a `width` x `height` target (SPEC 1.1)."""
+    """Side, in pixels, of the exemplar square `s_z` round a `width` x `height` target."""
     margin = context * (width + height)
     return ((width + margin) * (height + margin)) ** 0.5
 
@@ -44,7 +44,7 @@ def inside_extent(y: Array, x: Array, extent: Array) -> Array:
 
 
 def window(centre: Array, side: Array, rule: Rule) -> tuple[Array, Array]:
-    """The whole-pixel window of a crop (SPEC 1.2, 1.3).
+    """The whole-pixel window of a crop.
 
     Args:
       centre: `[2]` (x, y) of the target, frame pixels.
@@ -96,7 +96,7 @@ def crop(frame: Frame, centre: Array, side: Array, size: int, border: Array, *, 
       size: side of the crop, pixels (static).
       border: `[3]` mean colour that fills the outside, 0..255.
       rule: rounding of corners and of the border's colour, see `window`.
-      resampling: `reference` gives OpenCV's 8-bit fixed-point bilinear to the bit (SPEC 1.4), `float` the
+      resampling: `reference` gives OpenCV's 8-bit fixed-point bilinear to the bit, `float` the
         bilinear value rounded to a whole level, within 1 of it and equal to it in 6 pixels of 7.
     Returns:
       `[size, size, 3]` float32, 0..255.
@@ -182,7 +182,7 @@ def _gather(frame: Frame, y: Array, x: Array, colour: Array) -> Array:
 
 
 def _fixed_point(top, bottom, columns: tuple[Array, Array], rows: tuple[Array, Array]) -> Array:
-    """OpenCV's bilinear in 11-bit fixed point (SPEC 1.4), with the weights of either tap."""
+    """OpenCV's bilinear in 11-bit fixed point, with the weights of either tap."""
 
     def across(pair):
         left, right = (side.astype(jnp.int32) for side in pair)

@@ -21,7 +21,7 @@ def merge(masks: Array, affines: Array, shape: tuple[int, int], threshold: float
       threshold, border: as in `ops.masks`.
     Returns:
       `[H, W]` uint8: `n + 1` for object `n`, 0 for none; the first of equals.
-    Source: SPEC 8.2, video object segmentation.
+    Source: SiamMask, tools/test.py `track_vos`.
     """
     chex.assert_rank([masks, affines], [3, 3])
     values = jax.vmap(lambda mask, affine: mask_ops.render(mask, affine, shape, border))(masks, affines)

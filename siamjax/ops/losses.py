@@ -44,7 +44,7 @@ def balanced_logistic(logits: Array, labels: Array, *, neg_weight: float = 1.0,
       axis_name: see the head of this file.
     Returns:
       `[]` loss; 0 when every cell is left out.
-    Source: siamfc-pytorch, siamfc/losses.py `BalancedLoss` (SPEC 6).
+    Source: siamfc-pytorch, siamfc/losses.py `BalancedLoss`.
     """
     chex.assert_equal_shape([logits, labels])
     losses = logistic(logits, labels)
@@ -63,7 +63,7 @@ def focal(logits: Array, labels: Array, *, gamma: float = 2.0, axis_name: str | 
       axis_name: see the head of this file.
     Returns:
       `[]` loss.
-    Source: siamfc-pytorch, siamfc/losses.py `FocalLoss` (SPEC 6); Lin et al. 2017.
+    Source: siamfc-pytorch, siamfc/losses.py `FocalLoss`; Lin et al. 2017.
     """
     chex.assert_equal_shape([logits, labels])
     log_p, log_q = jax.nn.log_sigmoid(logits), jax.nn.log_sigmoid(-logits)
@@ -84,7 +84,7 @@ def ghm_c(logits: Array, labels: Array, accumulated: Array, *, momentum: float =
       axis_name: see the head of this file.
     Returns:
       `[]` loss and the new `accumulated`.
-    Source: siamfc-pytorch, siamfc/losses.py `GHMCLoss` (SPEC 6); Li et al. 2019, section 3.3.
+    Source: siamfc-pytorch, siamfc/losses.py `GHMCLoss`; Li et al. 2019, section 3.3.
     """
     chex.assert_equal_shape([logits, labels])
     bins = accumulated.shape[0]
@@ -108,7 +108,7 @@ def ohnm(logits: Array, labels: Array, *, neg_ratio: int = 3, axis_name: str | N
     Returns:
       `[]` loss; 0 without positives (the reference gives NaN); that of the positives without negatives (the
       reference raises).
-    Source: siamfc-pytorch, siamfc/losses.py `OHNMLoss` (SPEC 6).
+    Source: siamfc-pytorch, siamfc/losses.py `OHNMLoss`.
     """
     chex.assert_equal_shape([logits, labels])
     flat, is_positive, is_negative = logits.reshape(-1), labels.reshape(-1) > 0, labels.reshape(-1) == 0
@@ -134,7 +134,7 @@ def two_class(logits: Array, labels: Array, *, axis_name: str | None = None) -> 
     Returns:
       `[]` float32 loss. A kind with no element has no part, and neither has one with **exactly one** in the whole
       batch: PySOT takes its index for an empty one, and published weights were trained so.
-    Source: PySOT, pysot/models/loss.py `select_cross_entropy_loss` (SPEC 6).
+    Source: PySOT, pysot/models/loss.py `select_cross_entropy_loss`.
     """
     chex.assert_shape(logits, (*labels.shape, 2))
     log_p = jax.nn.log_softmax(logits.astype(jnp.float32))
@@ -156,7 +156,7 @@ def weighted_l1(loc: Array, target: Array, weight: Array) -> Array:
       weight: `[B, N]`.
     Returns:
       `[]` float32 loss; its mean over devices is that of the whole batch, no sum over data divides it.
-    Source: PySOT, pysot/models/loss.py `weight_l1_loss` (SPEC 6); the papers write smooth L1.
+    Source: PySOT, pysot/models/loss.py `weight_l1_loss`; the papers write smooth L1.
     """
     chex.assert_equal_shape([loc, target])
     difference = loc.astype(jnp.float32) - target
@@ -175,7 +175,7 @@ def soft_margin(logits: Array, target: Array, chosen: Array, *, axis_name: str |
       axis_name: see the head of this file.
     Returns:
       `[]` float32 loss; 0 where no mask is chosen.
-    Source: SiamMask, models/siammask.py `select_mask_logistic_loss` (SPEC 6).
+    Source: SiamMask, models/siammask.py `select_mask_logistic_loss`.
     """
     chex.assert_equal_shape([logits, target])
     losses = jax.nn.softplus(-target * logits.astype(jnp.float32))
@@ -186,7 +186,7 @@ def mask_overlap(logits: Array, target: Array) -> Array:
     """Overlap `[...]` of the pixels of logit 0 or more with those of target 1, in masks `[..., n, n]`.
 
     1 where there are neither. The reference's own count is 0 on any recent PyTorch, which adds its booleans.
-    Source: SiamMask, models/siammask.py `iou_measure` (SPEC 6).
+    Source: SiamMask, models/siammask.py `iou_measure`.
     """
     chex.assert_equal_shape([logits, target])
     predicted, wanted = logits >= 0, target == 1

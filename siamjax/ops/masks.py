@@ -3,7 +3,7 @@
 A mask `[m, m]` of probabilities lies in the frame by its `affine` `[2, 3]`, which takes a pixel `(x, y, 1)` of
 the mask to frame pixels, pixel centres being at integers in both. It only scales and shifts: crops are never
 turned. Between its pixels a mask is bilinear, beyond its rim it has one value, the `border`, and the last pixel
-blends into it, as in OpenCV's `warpAffine` (SPEC 8.2).
+blends into it, as in OpenCV's `warpAffine`.
 
 The published systems paste the mask into a whole frame, threshold it and trace its contours on the host. Here
 the frame's pixels are sampled on a lattice of at most `LATTICE x LATTICE` of those that the mask covers. Masks
@@ -78,7 +78,8 @@ def render(mask: Array, affine: Array, shape: tuple[int, int], border: float | A
     Args:
       mask, affine, border: as in `sample`.
       shape: `(H, W)` of the frame, static.
-    Source: SPEC 8.2; with the float coordinates of OpenCV 5 (OpenCV 4 rounds them to 1/32 px).
+    Source: SiamMask, tools/test.py `siamese_track`; with the float coordinates of OpenCV 5
+    (OpenCV 4 rounds them to 1/32 px).
     """
     height, width = shape
     return sample(mask, affine, jnp.arange(width, dtype=jnp.float32), jnp.arange(height, dtype=jnp.float32), border)

@@ -1,4 +1,4 @@
-"""Overlap, centre error and one-pass scores, under named conventions (SPEC 10.1 - 10.3).
+"""Overlap, centre error and one-pass scores, under named conventions.
 
 Toolkits score the same boxes differently; `ops.conventions` says how, and the same functions follow any of them.
 Everything here is float64 NumPy on the host.

@@ -1,4 +1,4 @@
-"""Up-sampling of response maps as OpenCV does it (SPEC 1.4)."""
+"""Up-sampling of response maps as OpenCV does it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def cubic(response: Array, size: int) -> Array:
     """Resizes maps `[..., R, R]` to `[..., size, size]`, float32, bicubic with a = -0.75, border replicated.
 
     The taps are summed in OpenCV's order, columns first: neighbouring cells near a peak differ by 1e-7, so
-    another order of summation moves the arg-max (SPEC 8.3).
+    another order of summation moves the arg-max.
     """
     index, weights = cubic_taps(response.shape[-1], size)
 

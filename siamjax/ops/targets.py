@@ -25,7 +25,7 @@ def response_labels(size: int, centre: ArrayLike | tuple[float, float] = (0.0, 0
       negative_radius: cells nearer than this that are not positive get 0.5, which losses leave out; cells.
     Returns:
       `[..., R, R]` float32 in {0, 0.5, 1}.
-    Source: siamfc-pytorch, siamfc/siamfc.py `_create_labels` (SPEC 4.5), there for a centred target only.
+    Source: siamfc-pytorch, siamfc/siamfc.py `_create_labels`, there for a centred target only.
     """
     centre = jnp.asarray(centre, jnp.float32)
     cells = response_cells(size).reshape((1,) * (centre.ndim - 1) + (size, size, 2))

@@ -1,4 +1,4 @@
-"""Cross-correlation of exemplar with search features: valid, stride 1, not normalised (SPEC 3.2).
+"""Cross-correlation of exemplar with search features: valid, stride 1, not normalised.
 
 Each is defined as a convolution vmapped over samples (P4), which accelerators run (`lowering="lax"`). The CPU
 form ("fast") takes the channels first, as one matrix product, and then sums shifted slices of the result;

@@ -1,4 +1,4 @@
-"""The long-term tracker of SiamRPN++: a larger search region while the target is lost (SPEC 8.1)."""
+"""The long-term tracker of SiamRPN++: a larger search region while the target is lost."""
 
 from __future__ import annotations
 

@@ -25,17 +25,17 @@ def hann(size: int, *, normalised: bool = False) -> np.ndarray:
 
 
 def scale_factors(count: int, step: float) -> tuple[float, ...]:
-    """`step ** k` for `count` whole `k` around 0: the scale pyramid of SiamFC (SPEC 8.3)."""
+    """`step ** k` for `count` whole `k` around 0: the scale pyramid of SiamFC."""
     return tuple(float(step) ** k for k in range(-(count // 2), count // 2 + 1))
 
 
 def first_argmax(values: Array) -> tuple[Array, ...]:
-    """Index, along each axis, of the first largest element in C order (SPEC 8.4)."""
+    """Index, along each axis, of the first largest element in C order."""
     return jnp.unravel_index(jnp.argmax(values), values.shape)
 
 
 def padded_side(size: Array) -> Array:
-    """Side of the context square of boxes of `size` `[..., 2]` (w, h), as PySOT's penalty takes it (SPEC 8.1)."""
+    """Side of the context square of boxes of `size` `[..., 2]` (w, h), as PySOT's penalty takes it."""
     margin = jnp.sum(size, axis=-1) / 2
     return jnp.sqrt((size[..., 0] + margin) * (size[..., 1] + margin))
 
@@ -47,7 +47,7 @@ def change_penalty(sizes: Array, size: Array, penalty_k: Array) -> Array:
       sizes: `[N, 2]` (w, h) of the proposals.
       size: `[2]` (w, h) of the target, in the same unit.
       penalty_k: `[]`, how steeply it falls.
-    Source: SiamRPN (Li et al. 2018), equation 14; SPEC 8.1.
+    Source: SiamRPN (Li et al. 2018), equation 14; PySOT, pysot/tracker/siamrpn_tracker.py.
     """
     def change(ratio):
         return jnp.maximum(ratio, 1 / ratio)

@@ -1,4 +1,4 @@
-"""The SiamFC tracker: a pyramid of scales around the last place (SPEC 8.3)."""
+"""The SiamFC tracker: a pyramid of scales around the last place."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SiamFCConfig:
     Attributes:
       exemplar_size, search_size: crop sides, pixels.
       stride: pixels of the search crop per cell of the response.
-      context: margin round the target, as a share of its mean side (SPEC 1.1).
+      context: margin round the target, as a share of its mean side.
       upsampling: response cells are divided this finely before the peak is sought.
       num_scales, scale_step: the pyramid, `scale_step ** k`.
       scale_penalty: factor on the responses of all scales but the middle one.
@@ -99,7 +99,7 @@ class State:
       centre: `[2]` (x, y) of the target, at the middle of the pixels it covers, frame pixels.
       size: `[2]` (w, h), frame pixels.
       z_side, x_side: `[]` sides of the exemplar and search squares, frame pixels; they follow the damped
-        scale and are never recomputed from `size` (SPEC 1.1).
+        scale and are never recomputed from `size`.
       mean: `[3]` mean colour of the first frame, fills what lies outside.
       first_peak: `[]` raw peak of the first frame; 1 where the score is calibrated.
       score: `[]` last score, held over frames that cannot be decoded.
@@ -199,7 +199,7 @@ def locate(config: SiamFCConfig, state: State, responses: Array) -> tuple[State,
       responses: `[S, U, U]` up-sampled raw responses, one a scale.
     Returns:
       the moved state, and the raw peak `[]` of the chosen scale before penalty and window.
-    Source: SPEC 8.3.
+    Source: siamfc-pytorch, siamfc/siamfc.py `update`.
     """
     factors = jnp.array(postprocess.scale_factors(config.num_scales, config.scale_step), jnp.float32)
     settings = state.settings

@@ -1,4 +1,4 @@
-"""The SiamMask tracker: the best proposal of a search crop, and the mask of its cell (SPEC 8.2)."""
+"""The SiamMask tracker: the best proposal of a search crop, and the mask of its cell."""
 
 from __future__ import annotations
 
@@ -129,7 +129,8 @@ def paste_affine(config: SiamMaskConfig, state: siamrpn.State, frame: Frame, cel
     Args:
       state: before the frame, whose place the crop was cut round.
       cell: `[2]` (row, column) of `grid x grid`.
-    Source: SPEC 8.2. Quirks of the references, kept: the whole crop is placed by its unrounded centre, and
+    Source: SiamMask, tools/test.py `siamese_track`.
+    Quirks of the references, kept: the whole crop is placed by its unrounded centre, and
     everything shrinks by one pixel in the width and height of the frame. With `half_pixel`, where no published
     result needs them, the mask lies on the pixels that it was learned of (`ops.mask_targets.windows`): those of the
     window that was cut, the centres of the mask's corner pixels on those of the exemplar's square.

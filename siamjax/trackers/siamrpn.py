@@ -1,4 +1,4 @@
-"""The SiamRPN tracker: the best proposal of one search crop, for SiamRPN and SiamRPN++ (SPEC 8.1)."""
+"""The SiamRPN tracker: the best proposal of one search crop, for SiamRPN and SiamRPN++."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SiamRPNConfig:
     Attributes:
       exemplar_size, search_size: crop sides, pixels.
       anchors: prior boxes, those that the net was trained with.
-      context: margin round the target, as a share of its mean side (SPEC 1.1).
+      context: margin round the target, as a share of its mean side.
       penalty_k: how steeply proposals of another scale or aspect are held back.
       window_influence: weight of the cosine window against the penalised score, 0..1.
       lr: share of a sure proposal's size that is taken over, 0..1.
@@ -43,7 +43,7 @@ class SiamRPNConfig:
       lost_threshold: `lost` is a score below it.
       self_correction: takes what the net gets wrong about the given box in the first frame off every later
         proposal (see `correction`); False as published.
-      half_pixel: centre of a box, see `ops.boxes.centre_and_size`; False as in PySOT's evaluation (SPEC 0).
+      half_pixel: centre of a box, see `ops.boxes.centre_and_size`; False as in PySOT's evaluation.
       resampling: `float`, or `reference` for OpenCV's 8-bit values to the bit.
       crop_rule: whose rounding of a crop's corner, `pysot` or `siammask`; on exact halves they differ.
       channel_order: order of channels the net was trained on.
@@ -237,7 +237,7 @@ def choose(config: SiamRPNConfig, state: State, scale: Array, window_influence: 
       scale: `[]` crop pixels a frame pixel, or `[2]` of x and of y.
       window_influence: `[]` weight of the window, 0..1.
       cls, loc: `[N, 2]` logits and `[N, 4]` deltas, `N = A * G * G`.
-    Source: SPEC 8.1. Of equal scores the first index wins.
+    Source: PySOT, pysot/tracker/siamrpn_tracker.py `track`. Of equal scores the first index wins.
     """
     grid = config.anchors.grid_of(len(cls))
     score = jax.nn.softmax(cls)[:, 1]

@@ -29,7 +29,7 @@ class MaskObjective:
         looked at.
       mask_weight: of the mask loss.
       window: side of the part of the search crop that a mask is of, px: the exemplar's.
-    Source: SiamMask, models/siammask.py `forward`, weights 1, 1.2, 36 and 0, 0, 36 (SPEC 6). One departure: a batch
+    Source: SiamMask, models/siammask.py `forward`, weights 1, 1.2, 36 and 0, 0, 36. One departure: a batch
     with a single positive anchor, see `ops.losses.two_class`.
     """
 

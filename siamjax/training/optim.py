@@ -30,7 +30,7 @@ class OptimConfig:
     Attributes:
       peak_lr, final_lr: rate of the first epoch after the warm-up, and of the last (`reach_final`) or the epoch
         after the last.
-      reach_final: True as PySOT has it, False as siamfc-pytorch does, which never gets there (SPEC 7.1, 7.4).
+      reach_final: True as PySOT has it, False as siamfc-pytorch does, which never gets there.
       warmup_lr, warmup_epochs: of the warm-up.
       base_lr: PySOT's BASE_LR: all rates are those above times `base_lr / peak_lr`, which its published trackers
         were trained with and its log does not show. None: the rates as they are printed.
@@ -91,7 +91,7 @@ def epoch_rates(config: OptimConfig, epochs: int) -> np.ndarray:
 
     Raises:
       ConfigError: the warm-up leaves no epoch.
-    Source: PySOT, pysot/utils/lr_scheduler.py (SPEC 7.1); siamfc-pytorch, siamfc/siamfc.py (SPEC 7.4).
+    Source: PySOT, pysot/utils/lr_scheduler.py; siamfc-pytorch, siamfc/siamfc.py.
     """
     falling = epochs - config.warmup_epochs
     if falling < 1:

@@ -23,7 +23,7 @@ class RPNObjective:
       cls_weight, loc_weight: of the two losses.
       anchors: shapes of the anchors; those of the tracker.
       assign: which anchors train.
-    Source: PySOT, pysot/models/model_builder.py `forward` (SPEC 6).
+    Source: PySOT, pysot/models/model_builder.py `forward`.
     """
 
     cls_weight: float = 1.0

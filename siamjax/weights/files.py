@@ -148,7 +148,7 @@ def digest(path: str | Path) -> str:
 
 
 def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
-    """A PyTorch checkpoint's tensors by name, wrappers and prefixes taken off (`state_dicts`, SPEC 9).
+    """A PyTorch checkpoint's tensors by name, wrappers and prefixes taken off (`state_dicts`).
 
     A pickle that names anything but what tensors are made of is refused, and nothing of it is executed.
 

@@ -1,4 +1,4 @@
-"""Parameter names of published trackers, one table each: (theirs, ours) (SPEC 9).
+"""Parameter names of published trackers, one table each: (theirs, ours).
 
 A source that has spelled a name in several ways has a line for each; a file has one of them. What a published file
 holds and its own program never runs has None for ours, and is left out.

@@ -1,4 +1,4 @@
-"""Parameters in the form in which tracking runs them (DESIGN 7).
+"""Parameters in the form in which tracking runs them.
 
 Every BatchNorm is folded into the convolution before it, in float64; for a CPU the kernels of Winograd
 convolutions are transformed as well. Layers that tracking never runs are dropped. The prepared net gives the

@@ -1,4 +1,4 @@
-"""Nets and settings as JSON and back, so that a weight file alone rebuilds its tracker (DESIGN 4)."""
+"""Nets and settings as JSON and back, so that a weight file alone rebuilds its tracker."""
 
 from __future__ import annotations
 

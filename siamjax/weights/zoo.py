@@ -60,14 +60,14 @@ class Entry:
     settings_of_file: bool = True
 
 
-# PySOT's settings (SPEC 8.1): penalty, window, learning rate of the size.
+# PySOT's settings: penalty, window, learning rate of the size.
 _ALEX = SiamRPNConfig(search_size=287, penalty_k=0.16, window_influence=0.40, lr=0.30)
 _MOBILE = SiamRPNConfig(penalty_k=0.04, window_influence=0.40, lr=0.50)
 _R50 = SiamRPNConfig(penalty_k=0.05, window_influence=0.42, lr=0.38)
 _R50_OTB = SiamRPNConfig(penalty_k=0.24, window_influence=0.50, lr=0.25)
 _LONG = (128, 256, 512)  # channels of each level in the long-term net
 
-# SiamMask's base configuration, its config_vot, and PySOT's (SPEC 8.2). The refined nets hold a coarse mask too.
+# SiamMask's base configuration, its config_vot, and PySOT's. The refined nets hold a coarse mask too.
 _MASK_BASE = SiamMaskConfig(penalty_k=0.09, window_influence=0.39, lr=0.38, mask_size=63)
 _MASK_SHARP = SiamMaskConfig(penalty_k=0.04, window_influence=0.42, lr=0.25)
 _MASK_R50 = SiamMaskConfig(penalty_k=0.10, window_influence=0.41, lr=0.32, crop_rule="pysot", mask_threshold=0.15,
@@ -164,7 +164,7 @@ def load(source: str | Path, *, prepare: bool = True, tracker: Any = None) -> Lo
       source: a zoo name with weights in the package, a `.safetensors` file, or the folder of a training.
       tracker: net and settings, for weights of a net of your own: a file names classes of this package only.
         By default those of the file.
-      prepare: bring the parameters into this platform's fastest form (DESIGN 7); False keeps them plain, for
+      prepare: bring the parameters into this platform's fastest form; False keeps them plain, for
         training further or inspection.
     Raises:
       SourceError: no such name, file or folder.
@@ -198,7 +198,7 @@ def save(path: str | Path, tracker: Any, variables: Any, *, card: str, licence: 
 
 
 def metadata_for(tracker: Any, *, card: str, licence: str, source_sha256: str = "") -> dict[str, str]:
-    """Metadata of a weight file (DESIGN 4)."""
+    """Metadata of a weight file."""
     return {
         "siamjax_version": VERSION, "model": type(tracker.net).__name__, "config": spec.dumps(tracker),
         "source_sha256": source_sha256, "channel_order": tracker.config.channel_order, "licence": licence,

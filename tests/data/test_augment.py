@@ -138,7 +138,7 @@ def test_colour_noise_has_the_covariance_of_its_matrix():
     pair = jax.jit(make_augment(config))(jax.random.key(0), batch)
     moved = np.asarray(pair.exemplar) - batch.exemplar[:, 1:4, 1:4]
     np.testing.assert_allclose(moved, np.broadcast_to(moved[:, :1, :1], moved.shape), atol=1e-3)
-    matrix = np.array([  # SPEC 5.1, RGB rows
+    matrix = np.array([  # the rows of PySOT's colour matrix, RGB
         [-0.55919361, 0.98062831, -0.41940627],
         [1.72091413, 0.19879334, -1.82968581],
         [4.64467907, 4.73710203, 4.88324118],

@@ -1,4 +1,4 @@
-"""MobileNetV2: sizes, geometry and parameters of SPEC 2.4, and what its fields do."""
+"""MobileNetV2: sizes, geometry and parameters, and what its fields do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ResNets: sizes, geometry and parameters of SPEC 2.3, and what their fields do."""
+"""ResNets: sizes, geometry and parameters, and what their fields do."""
 
 from __future__ import annotations
 

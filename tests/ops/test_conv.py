@@ -12,7 +12,7 @@ import pytest
 from siamjax.errors import ConfigError
 from siamjax.ops import conv, winograd
 
-BAR = {1: 3e-6, 3: 3e-6, 5: 6e-6, 11: 3e-6}  # of the largest output (DESIGN 7)
+BAR = {1: 3e-6, 3: 3e-6, 5: 6e-6, 11: 3e-6}  # of the largest output
 
 #         height, width, channels, features, kernel size, other arguments of conv2d
 CASES = {

@@ -1,4 +1,4 @@
-"""Crops against OpenCV's: windows, padding and both resamplings (SPEC 1, golden crops.npz)."""
+"""Crops against OpenCV's: windows, padding and both resamplings (golden crops.npz)."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_mean_colour_of_a_white_frame_does_not_overflow():
     np.testing.assert_allclose(crops.mean_colour(frame), 255, rtol=1e-6)
 
 
-# The worked numbers of SPEC 12.1.
+# Worked by hand.
 @pytest.mark.parametrize(("size", "origin"), [(127, (-19, 12)), (255, (-78, -47)), (287, (-93, -62)),
                                              (831, (-344, -313))])
 def test_pysot_windows_of_the_worked_example(size, origin):

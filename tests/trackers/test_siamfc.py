@@ -1,4 +1,4 @@
-"""The SiamFC tracker against the reference: post-processing, whole runs with filled weights (SPEC 8.3)."""
+"""The SiamFC tracker against the reference: post-processing, whole runs with filled weights."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class Case(NamedTuple):
 
 BACKBONE = Phase(frozen=("backbone",))
 THAWED = Phase(frozen=("backbone",), thawed=("backbone/layer2", "backbone/layer3"))
-# In the reference the neck gets a gradient here that nothing uses but the clipping (SPEC 7.3).
+# In the reference the neck gets a gradient here that nothing uses but the clipping.
 REFINING = Phase(frozen=("backbone", "head", "mask/mix", "mask/out"))
 VARIANTS = {
     "base/stage0": Case(True, BACKBONE, BACKBONE, 3e-3),

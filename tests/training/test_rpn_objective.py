@@ -49,7 +49,7 @@ def test_right_outputs_have_no_loss_and_the_targets_box():
 
 
 def test_targets_are_where_the_tracker_decodes():
-    """A box in the middle of the crop belongs to the middle cell: 14 anchors fit this one (SPEC 12.1)."""
+    """A box in the middle of the crop belongs to the middle cell: 14 anchors fit this one."""
     pair = pair_of([BOX], [True])
     wanted = RPNObjective().targets(pair.key, centred(pair), pair.similar, GRID)
     assert int((wanted.cls == 1).sum()) == 14

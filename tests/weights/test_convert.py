@@ -1,4 +1,4 @@
-"""Conversion of published checkpoints: nothing left over, everything checked (SPEC 9)."""
+"""Conversion of published checkpoints: nothing left over, everything checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weight files: round trips, and every file that is refused (DESIGN 4)."""
+"""Weight files: round trips, and every file that is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of published names against the recorded checkpoints: every tensor, bit by bit (SPEC 9)."""
+"""The tables of published names against the recorded checkpoints: every tensor, bit by bit."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def checkpoint(golden, tag, value=None):
 
 
 def by_second_alexnet(tensors):
-    """The names of PySOT's `AlexNet` for those of its `AlexNetLegacy` (SPEC 9.2)."""
+    """The names of PySOT's `AlexNet` for those of its `AlexNetLegacy`."""
     def renamed(name):
         if not name.startswith("backbone.features."):
             return name
