@@ -18,6 +18,13 @@ PALETTE = GREY.convert("P")
 DEEP = Image.fromarray(np.eye(20, 30, dtype=np.uint16))
 
 
+def shown(value):
+    """Name of a parameter that is the same in every process: an image by its mode."""
+    if isinstance(value, tuple):
+        return "+".join(map(shown, value))
+    return value.mode if isinstance(value, Image.Image) else str(value)
+
+
 def fill(folder, pattern, image, count=4):
     for number in range(count):
         image.save(folder / pattern.format(number))
@@ -27,7 +34,7 @@ def fill(folder, pattern, image, count=4):
     ("{:05d}.jpg", "{:05d}.png", GREY), ("{:05d}.jpg", "{:05d}.png", COLOUR), ("{:05d}.jpg", "{:05d}.png", DEEP),
     ("{:05d}.png", "{:05d}.bmp", GREY), ("{:05d}.tif", "{:05d}.png", PALETTE), ("{}.JPEG", "{}.png", PALETTE),
     ("{:05d}.jpg", "{:05d}_mask.png", GREY), ("img_{}.png", "depth_{}.png", DEEP), ("{}.png", "{}_label.png", PALETTE),
-    ("170.{}.jpg", "170.{}.png", GREY)], ids=str)
+    ("170.{}.jpg", "170.{}.png", GREY)], ids=shown)
 @pytest.mark.parametrize("count", [1, 3, 4])
 def test_of_frames_and_their_masks_in_one_folder_the_frames_are_taken_with_a_word(tmp_path, frames, others, image,
                                                                                   count):
@@ -42,7 +49,7 @@ def test_of_frames_and_their_masks_in_one_folder_the_frames_are_taken_with_a_wor
 
 @pytest.mark.parametrize(("one", "other"), [(("{}.png", COLOUR, 4), ("{}.bmp", COLOUR, 4)),
                                             (("{}.png", GREY, 4), ("{}.tif", GREY, 4)),
-                                            (("{}.jpg", COLOUR, 3), ("{}.png", GREY, 4))], ids=str)
+                                            (("{}.jpg", COLOUR, 3), ("{}.png", GREY, 4))], ids=shown)
 def test_what_cannot_be_told_is_refused(tmp_path, one, other):
     fill(tmp_path, *one)
     fill(tmp_path, *other)
