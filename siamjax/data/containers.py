@@ -105,15 +105,14 @@ def _film(container: av.container.InputContainer, path: Path, max_pixels: int) -
     Raises:
       SourceError: there is none.
     """
-    streams = [stream for stream in container.streams.video if stream.codec_context is not None]  # None: cut short
-    if not streams:
+    if not container.streams.video:
         raise SourceError("the file has no video stream", str(path), "give a video")
-    films = [stream for stream in streams if not Disposition(stream.disposition) & NOT_FILMS]
+    films = [stream for stream in container.streams.video if not Disposition(stream.disposition) & NOT_FILMS]
     if not films:
         raise SourceError("the file has a cover or preview picture and no video", str(path), "give a video")
     films = [stream for stream in films if stream.codec_context is not None]
     if not films:
-        raise SourceError("the video is in a code that FFmpeg does not read, or damaged", str(path),
+        raise SourceError("the video is in a code that FFmpeg does not read, or cut short or damaged", str(path),
                           "convert it, e.g. to H.264 in an mp4 file")
     if len(films) > 1:
         moving = _moving(path, max_pixels)

@@ -73,7 +73,7 @@ def test_drawn_settings_are_those_of_the_seed(model, data, tmp_path):
         ([], "nothing to tune"),
         (["--grid", "lr=0.5"], "no setting 'lr'"),
         (["--grid", "search_size=255"], "shapes the program"),
-        (["--grid", "scale_lr=2"], "between 0 and 1"),
+        (["--grid", "scale_lr=2"], "from 0 to 1"),
         (["--grid", "scale_lr=0.5", "--lanes", "0"], "1 or more"),
     ],
 )

@@ -40,7 +40,7 @@ def model(embedder_files, tmp_path):
 
 
 def test_figures_reports_and_a_calibrated_copy_of_own_photos(photos, model, tmp_path, capsys):
-    (photos / "validation.txt").write_text("[ckp]*\n")  # cup, key, pen
+    (photos / "validation.txt").write_text("c*\nk*\np*\n")  # cup, key, pen
     before = model.read_bytes()
     arguments = ["verify", "--data", str(photos), "--model", str(model), "--output", str(tmp_path / "out")]
     assert run([*arguments, "--pairs", "100", "--calibrated", str(tmp_path / "new.safetensors")]) == 0

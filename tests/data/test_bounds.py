@@ -20,7 +20,8 @@ from siamjax.errors import SiamjaxError
 
 MOST = 1 << 20  # KB of memory
 PEAK = """
-import resource, sys, warnings
+import sys, warnings
+from pathlib import Path
 from siamjax.data.images import image_size
 from siamjax.data.video import open_source
 from siamjax.errors import SourceError
@@ -34,7 +35,8 @@ for path in sys.argv[1:]:
         image_size(path)
     except SourceError:
         pass
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+# Not getrusage's maximum, which a process inherits from the one that started it.
+print(next(line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")))
 """
 
 
