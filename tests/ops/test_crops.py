@@ -129,8 +129,9 @@ def test_a_squeezed_window_is_resized_along_each_side_by_itself(resampling):
     down = np.broadcast_to(ramp, (90, 90, 3))
     narrow, wide = (squeezed(down, (10, 20), (width, 50), 32, resampling) for width in (23, 50))
     np.testing.assert_array_equal(narrow, wide)
-    across = squeezed(down.swapaxes(0, 1), (20, 10), (50, 23), 32, resampling)
-    np.testing.assert_array_equal(across, narrow.swapaxes(0, 1))
+    across = squeezed(down.swapaxes(0, 1), (20, 10), (50, 23), 32, resampling).swapaxes(0, 1)
+    # OpenCV's fixed point cuts off once more for the rows than for the columns.
+    np.testing.assert_allclose(across, narrow, atol=0 if resampling == "float" else 1)
 
 
 @pytest.mark.parametrize(("box", "margin", "whole", "origin", "sides"), [
