@@ -34,5 +34,5 @@ config = Experiment(
     embedder=EmbedderConfig(View(size=95), View("sketch", 95), distance="cosine"),
     data=wide(DataConfig(patch_size=127, max_gap=10)), augment=augment,
     optim=OptimConfig(peak_lr=0.1, final_lr=0.01, weight_decay=1e-4, clip_norm=1.0, frozen=("first/backbone",)),
-    init_from="siamfc", init_parts=(("backbone", "first/backbone"),), checkpoint_every=100,
+    init_from="siamrpn_small", init_parts=(("backbone", "first/backbone"),), checkpoint_every=100,
     log_every=10)

@@ -1,4 +1,4 @@
-r"""SiamRPN on the trunk of the package's SiamFC: a small tracker from a small set of pictures.
+r"""SiamRPN on the trunk of a SiamFC: a small tracker from a small set of pictures.
 
     python scripts/train_on_features.py experiments/siamrpn_small.py --data DIR --output runs/small --pairs 21000 \
         --steps 2600
@@ -6,7 +6,7 @@ r"""SiamRPN on the trunk of the package's SiamFC: a small tracker from a small s
 
 The trunk stays as it is (it was trained on far more videos than are at hand); the head sees how alike the pixels of
 exemplar and search are, learns boxes and, with the trunk's own response beside it, the class. `trunk.safetensors` is a
-converted `siamfc_alexnet`; the script takes the package's own siamfc.safetensors as well.
+converted `siamfc_alexnet`; that of the package was trained further by experiments/siamfc_finetune.py.
 
 Success AUC on the validation videos with scripts/default_weights.py (siamfc: 0.510): 0.541, and 0.569 with the
 tracker's `self_correction`. A depthwise head of 128 channels on the same pairs: 0.523, class loss on validation pairs

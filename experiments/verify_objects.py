@@ -31,4 +31,4 @@ config = Experiment(
     embedder=EmbedderConfig(),
     data=wide(DataConfig(patch_size=augment.reach, max_gap=100, image_share=0.3)), augment=augment,
     optim=OptimConfig(peak_lr=0.1, final_lr=0.01, weight_decay=1e-4, clip_norm=1.0, frozen=("backbone",)),
-    init_from="siamfc", init_parts=(("backbone", "backbone"),), checkpoint_every=100, log_every=10)
+    init_from="siamrpn_small", init_parts=(("backbone", "backbone"),), checkpoint_every=100, log_every=10)

@@ -1,4 +1,4 @@
-"""Makes siamjax/assets/siamfc_means.safetensors: what `weights.embedders.load("siamfc")` needs beside its trunk.
+"""Makes siamjax/assets/trunk_means.safetensors: what `weights.embedders.load()` needs beside the trunk.
 
     python scripts/default_embedder.py --data DIR
 
@@ -33,17 +33,17 @@ def main(data: Path) -> None:
       data: folder with a training split.
     """
     tune_cpu()
-    tracker = zoo.load("siamfc", prepare=False)
-    embedder = embedders.trunk_of(tracker.tracker, centred=True, where="siamfc")
+    tracker = zoo.load(embedders.DEFAULT, prepare=False)
+    embedder = embedders.trunk_of(tracker.tracker, centred=True, where=embedders.DEFAULT)
     params = {kind: tree["backbone"] for kind, tree in tracker.params.items() if "backbone" in tree}
     pooled = jax.jit(lambda crops: pool(embedder.net.backbone.apply(params, crops), embedder.net.head.margin))
     stream = batches(open_split(data)[0], wide(DataConfig(patch_size=embedder.config.first.size)), seed=SEED,
                      batch_size=BATCH)
     rows = [pooled(batch.exemplar.astype(np.float32)) for _, batch in zip(range(OBJECTS // BATCH), stream)]
     mean = np.concatenate(rows).mean(0, dtype=np.float64)
-    card = f"mean of siamfc's pooled trunk over {OBJECTS} objects of the training split, seed {SEED}"
+    card = f"mean of {embedders.DEFAULT}'s pooled trunk over {OBJECTS} objects of the training split, seed {SEED}"
     metadata = zoo.metadata_for(embedder, card=card, licence="Apache-2.0", source_sha256=files.digest(
-        zoo.locate("siamfc")[0]))
+        zoo.locate(embedders.DEFAULT)[0]))
     files.save(OUTPUT, {"params": {"head": {"mean": mean}}}, metadata)
     print(f"wrote {OUTPUT}, {OUTPUT.stat().st_size} bytes")
 

@@ -28,13 +28,13 @@ from siamjax.types import Params
 from siamjax.weights import files, spec, traces, zoo
 from siamjax.weights.prepare import prepare as prepare_net
 
-DEFAULT = "siamfc"
+DEFAULT = "siamrpn_small"
 STAGES = 4  # of an AlexNet: the fifth convolution, made for correlation, tells objects apart less well
-# Of the trunk of `siamfc`, which these names share: scripts/default_embedder.py measured the means, and
+# Of the trunk of `siamrpn_small`, which these names share: scripts/default_embedder.py measured the means, and
 #   siamjax verify --data ../shared/training --output OUT
 # the distance at which errors are equal, on pairs of frames of the validation split's videos.
-MEASURED = ("siamfc", "siamrpn_small", "siammask_small")
-MEANS = "siamfc_means.safetensors"
+MEASURED = ("siamrpn_small", "siammask_small")
+MEANS = "trunk_means.safetensors"
 THRESHOLD = 0.79
 
 

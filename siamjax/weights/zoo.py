@@ -137,12 +137,12 @@ ZOO: dict[str, Entry] = {
         weights="nanotrack_v3.safetensors"),
     "fear_xs": Entry(_FEAR.build(_FEAR_XS), "FEAR-XS, anchor-free on FBNet-C, as published", names=names.fear_xs(),
                      weights="fear_xs.safetensors"),
-    "siamfc": Entry(SiamFCTracker(SiamFC(AlexNet(), logit_bias=True)), "SiamFC trained further by this project",
+    "siamfc": Entry(SiamFCTracker(SiamFC(AlexNet())), "SiamFC, three scales, as its authors published it",
                     weights="siamfc.safetensors"),
     "siamrpn_small": Entry(
         SiamRPNTracker(SiamRPN(AlexNet(), SimilarityRPN(PixelwiseRPN())),
                        SiamRPNConfig(search_size=287, half_pixel=True, channel_order="rgb", self_correction=True)),
-        "SiamRPN on the trunk of siamfc, whose response its class hears; trained by this project",
+        "SiamRPN on an AlexNet, with the response of SiamFC beside its class; trained by this project",
         weights="siamrpn_small.safetensors"),
     "siamrpn_small_lt": Entry(
         _SMALL_LONG.build(SiamRPN(AlexNet(), SimilarityRPN(PixelwiseRPN()))),

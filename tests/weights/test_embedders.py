@@ -43,7 +43,7 @@ def images(count=3, size=47, channels=3):
     return np.random.default_rng(1).uniform(0, 255, (count, size, size, channels)).astype(np.float32)
 
 
-def test_the_default_is_the_trunk_of_siamfc_with_its_threshold():
+def test_the_default_is_the_trunk_of_siamrpn_small_with_its_threshold():
     loaded = embedders.load()
     config = loaded.embedder.config
     assert (config.distance, config.threshold, config.first.size) == ("cosine", embedders.THRESHOLD, 127)
@@ -51,13 +51,13 @@ def test_the_default_is_the_trunk_of_siamfc_with_its_threshold():
     assert found.shape == (2, 384)
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-5)
     assert np.abs(loaded.params["params"]["head"]["mean"]).min() > 0
-    shared = embedders.load("siamrpn_small")
+    shared = embedders.load("siammask_small")
     assert shared.fingerprint == loaded.fingerprint  # one trunk
     assert embedders.load(prepare=True).fingerprint == loaded.fingerprint
 
 
 def test_a_tracker_of_ones_own_gives_its_whole_trunk_without_a_threshold(tmp_path):
-    tracker = SiamFCTracker(zoo.ZOO["siamfc"].tracker.net.clone(backbone=BACKBONE, logit_bias=False),
+    tracker = SiamFCTracker(zoo.ZOO["siamfc"].tracker.net.clone(backbone=BACKBONE),
                             SiamFCConfig(num_scales=1))
     shapes = [np.zeros((1, size, size, 3), np.float32) for size in (127, 255)]
     zoo.save(tmp_path / "siamfc.safetensors", tracker, jax.jit(tracker.net.init)(jax.random.key(0), *shapes),
@@ -114,7 +114,7 @@ def test_a_threshold_is_written_and_nothing_else_changes(tmp_path, path):
 
 
 def test_a_default_calibrated_on_own_photos_is_an_embedding_nets_file(tmp_path):
-    embedders.save_calibrated(tmp_path / "mine.safetensors", "siamfc", 0.5, said="by hand")
+    embedders.save_calibrated(tmp_path / "mine.safetensors", embedders.DEFAULT, 0.5, said="by hand")
     assert (tmp_path / "mine.safetensors").stat().st_size < 12e6
     mine, default = embedders.load(tmp_path / "mine.safetensors"), embedders.load()
     assert (mine.embedder.config.threshold, mine.fingerprint) == (0.5, default.fingerprint)
