@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import importlib
 import json
-import pkgutil
 from typing import Any
 
-from siamjax import fields, nets, trackers
+from siamjax import fields
 from siamjax.errors import SiamjaxError, WeightsError
+from siamjax.weights.kinds import FORMER, KINDS, NAMES
 
 MAX_TEXT = 1 << 20  # characters of settings
 MAX_NESTED = 32  # settings within each other
@@ -20,9 +18,8 @@ DO = "convert or train the file again with this version"
 def encode(value: Any) -> Any:
     """`value` (dataclasses, linen modules, tuples, plain values) as what `json.dumps` takes."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        kind = type(value)
         found = {name: encode(getattr(value, name)) for name in fields.names(value)}
-        return {"kind": f"{kind.__module__}:{kind.__qualname__}", **found}
+        return {"kind": _name(type(value)), **found}
     if isinstance(value, (tuple, list)):
         return [encode(item) for item in value]
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -74,23 +71,18 @@ def _decode(value: Any, where: str, path: str, depth: int) -> Any:
         raise WeightsError(f"settings of {kind.__name__} do not fit this version: {error}", where, DO) from error
 
 
-@functools.cache
-def _modules() -> frozenset[str]:
-    """Where classes of settings are defined: a file from outside never names what else is imported."""
-    inside = [f"{package.__name__}.{module.name}" for package in (nets, trackers)
-              for module in pkgutil.iter_modules(package.__path__)]
-    return frozenset([*inside, "siamjax.ops.anchors", "siamjax.ops.points", "siamjax.ops.views", "siamjax.precision"])
+def _name(kind: type) -> str:
+    """What a file calls a class; one that is not of the package, which no file brings back, by where it is."""
+    return NAMES.get(kind) or f"{kind.__module__}:{kind.__qualname__}"
 
 
 def _kind(name: Any, where: str) -> Any:
-    """The class that is defined as `module:Name` in one of `_modules`."""
-    module, _, qualname = name.partition(":") if isinstance(name, str) else ("", "", "")
-    if module in _modules() and qualname.isidentifier():
-        kind = vars(importlib.import_module(module)).get(qualname)
-        if isinstance(kind, type) and dataclasses.is_dataclass(kind) and kind.__module__ == module:
-            return kind
-    raise WeightsError(f"unknown kind {fields.shown(name)} in the settings", where,
-                       "use a file written by this version of siamjax; for a net of your own pass it yourself")
+    """The class that a file calls `name`, now or formerly."""
+    kind = KINDS.get(FORMER.get(name, name)) if isinstance(name, str) else None
+    if kind is None:
+        raise WeightsError(f"unknown kind {fields.shown(name)} in the settings", where,
+                           "use a file written by this version of siamjax; for a net of your own pass it yourself")
+    return kind
 
 
 def dumps(value: Any) -> str:

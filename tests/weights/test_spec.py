@@ -24,6 +24,7 @@ def test_every_tracker_comes_back_from_its_settings(name):
 
 @pytest.mark.parametrize("kind", [
     "os:system", "builtins:eval", "subprocess:Popen", "siamjax.weights.files:digest", "siamjax.weights.files:Header",
+    "alexnet.AlexNet", "AlexNet", "siamjax.nets.layers:ConvNorm",
     "siamjax.nets.alexnet:dataclasses", "siamjax.nets.alexnet:nn.Module", "siamjax.nets.alexnet:Precision",
     "siamjax.nets.alexnet:jax", "siamjax.nets.alexnet:AlexNet.__init__", "siamjax.nets.alexnet:V1", "siamjax.nets:nn",
     "siamjax.nets.:x", "siamjax.nets..alexnet:AlexNet", "siamjax.nets.none:X", "siamjax.nets.\x00:X", "siamjax:track",
@@ -112,9 +113,8 @@ def test_a_part_of_another_class_is_refused(part):
 
 
 @pytest.mark.parametrize("net", [
-    {"backbone": {"kind": "siamjax.nets.pooled:PooledHead"}}, {"head": {"kind": "siamjax.nets.necks:Adjust"}},
-    {"neck": {"kind": "siamjax.nets.necks:Adjust", "widths": [256] * 9}},
-    {"head": {"kind": "siamjax.nets.rpn_heads:DepthwiseRPN", "num_anchors": 4}}])
+    {"backbone": {"kind": "pooled_head"}}, {"head": {"kind": "adjust"}},
+    {"neck": {"kind": "adjust", "widths": [256] * 9}}, {"head": {"kind": "depthwise_rpn", "num_anchors": 4}}])
 def test_parts_that_do_not_fit_each_other_are_one_line(net):
     tree = json.loads(json.dumps(WHOLE["siamrpn_alex"]))
     tree["net"] |= net
