@@ -67,7 +67,9 @@ def test_every_published_model_says_the_order_of_its_channels(model):
         "rgb" if "siamfc" in model or "fear" in model else "bgr")
 
 
-@pytest.mark.parametrize("model", ["siamrpn_mobilev2", "siamrpn_r50", "siamrpn_r50_otb", "siamrpn_r50_lt"])
+@pytest.mark.parametrize("model", [
+    "siamrpn_r50", *(pytest.param(f"siamrpn_{name}", marks=pytest.mark.slow)
+                     for name in ("mobilev2", "r50_otb", "r50_lt"))])
 def test_models_of_like_names_are_told_apart(model):
     """The long-term net differs from the short-term one in shapes only."""
     tensors = {name: np.broadcast_to(np.float32(0), value.shape) for name, value in tracker(model).items()}
@@ -99,7 +101,7 @@ def wrong_head(tensors):
 
 @pytest.mark.parametrize(("change", "arguments", "says"), [
     (wrong_head, [], "1 misshapen: rpn_head.cls.head.3.weight (14, 256, 1, 1), not (10, 256, 1, 1)"),
-    (dict, ["--model", "siamrpn_mobilev2"], "missing: backbone.layer0.0.weight"),
+    pytest.param(dict, ["--model", "siamrpn_mobilev2"], "missing: backbone.layer0.0.weight", marks=pytest.mark.slow),
     (dict, ["--model", "siamrpn_upchannel"], "10 missing: rpn_head.loc_adjust.bias"),
     (dict, ["--backbone", "alexnet"], "30 missing: features.0.bias or layer1.0.bias"),
     (dict, ["--backbone", "alexnett"], "did you mean alexnet?"),
@@ -114,7 +116,7 @@ def test_a_tracker_that_is_not_what_was_asked_for(alex, tmp_path, capsys, change
 @pytest.mark.parametrize(("arguments", "says"), [
     ([], "it is a backbone: add --backbone mobilenetv2"),
     (["--model", "siamrpn_mobilev2"], "missing: backbone.layer0.0.weight"),
-    (["--backbone", "resnet50"], "missing: bn1.bias")])
+    pytest.param(["--backbone", "resnet50"], "missing: bn1.bias", marks=pytest.mark.slow)])
 def test_a_backbone_that_is_not_what_was_asked_for(mobilenet, tmp_path, capsys, arguments, says):
     torch.save(mobilenet, tmp_path / "x.pth")
     refused(["convert", str(tmp_path / "x.pth"), "--output", str(tmp_path / "o.safetensors"), *arguments], says, capsys)

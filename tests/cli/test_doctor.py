@@ -41,6 +41,7 @@ def report(capsys):
     return status, *([line for line in lines if line.startswith(word)] for word in ("ok ", "bad "))
 
 
+@pytest.mark.slow  # and .ci/run calls it on the wheel
 def test_a_machine_on_which_all_works(doctor, model, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(zoo, "DEFAULT", model)  # a small one

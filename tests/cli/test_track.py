@@ -244,7 +244,8 @@ def tracking(endless, model, tmp_path):
         process.communicate()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM,
+                                    pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
 def test_a_stop_keeps_what_was_done(tracking, number):
     if signal.getsignal(number) is signal.SIG_IGN:
         pytest.skip("whoever started the tests has it ignored, as nohup does, and so do we")
@@ -270,7 +271,7 @@ def test_what_a_kill_leaves_goes_with_the_next_run(tracking, clip, model, capsys
 
 
 @pytest.mark.skipif(os.name != "posix", reason="no limits of this kind")
-@pytest.mark.parametrize("limit", [9_000, 60_000])
+@pytest.mark.parametrize("limit", [9_000, pytest.param(60_000, marks=pytest.mark.slow)])
 def test_a_disk_that_fills_keeps_the_table_and_says_one_line(endless, model, tmp_path, limit):
     """A limit on the size of files stands for the disk: the video meets it first."""
     program = (f"import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"

@@ -41,7 +41,8 @@ CASES = {
 }
 
 
-@pytest.fixture(params=CASES)
+# The program of a tracker with several scales takes minutes to compile without optimisation.
+@pytest.fixture(params=[pytest.param("siamfc", marks=pytest.mark.slow), *(name for name in CASES if name != "siamfc")])
 def case(request):
     tracker, settings = CASES[request.param]
     return loaded(tracker), settings

@@ -101,7 +101,7 @@ def pseudo(head=HEAD):
 def test_towers_have_their_own_architecture_parameters_and_channels():
     net, sketches = pseudo(), images(channels=1)
     variables = init(net, images(), sketches)
-    first, second = net.apply(variables, images(), sketches)
+    first, second = jax.jit(net.apply)(variables, images(), sketches)
     chex.assert_shape((first, second), (2, 5))
     params = variables["params"]
     assert params["first"]["backbone"]["conv1"]["kernel"].shape[2] == 3
@@ -110,7 +110,7 @@ def test_towers_have_their_own_architecture_parameters_and_channels():
     np.testing.assert_allclose(net.apply(variables, sketches, "second", method="embed"), second, atol=1e-6)
 
     def touched(side):
-        grads = jax.grad(lambda p: net.apply({**variables, "params": p}, images(), sketches)[side].sum())(params)
+        grads = jax.jit(jax.grad(lambda p: net.apply({**variables, "params": p}, images(), sketches)[side].sum()))(params)
         return {name: any(bool(leaf.any()) for leaf in jax.tree.leaves(tree)) for name, tree in grads.items()}
 
     assert touched(0) == {"first": True, "second": False}

@@ -142,7 +142,7 @@ def test_the_training_path_refines_all_cells_as_the_reference(golden, filled):
     assert relative(rows[4], recorded["siammask_sharp/x143_tennis/refined_pos4"]) <= BAR
 
 
-@pytest.mark.parametrize("name", ["siammask_base", "siammask_sharp"])
+@pytest.mark.parametrize("name", [pytest.param("siammask_base", marks=pytest.mark.slow), "siammask_sharp"])
 def test_prepared_nets_equal_the_reference(golden, filled, name):
     """BatchNorm folded, the forms of a CPU, and no coarse mask where there is a refined one."""
     refined, table, picture, *_ = CASES[name]

@@ -48,11 +48,16 @@ def test_the_window_of_a_cell_is_an_exemplar_in_its_place():
     exemplar, search = images(search=159)
     row, column = 3, 1
     placed = search[:, 8 * row:8 * row + 127, 8 * column:8 * column + 127]
-    bound = NET.bind(variables())
-    kernels = bound.embed_exemplar(exemplar)
-    cues = bound.detect(kernels, search)[2]
-    _, windows, box = bound.windows(cues, jnp.tile(jnp.array([[[row, column]]]), (2, 1, 1)))
-    alone = bound.detect(kernels, placed)[2]
+
+    @jax.jit
+    def seen(variables):
+        bound = NET.bind(variables)
+        kernels = bound.embed_exemplar(exemplar)
+        cues = bound.detect(kernels, search)[2]
+        return cues, bound.windows(cues, jnp.tile(jnp.array([[[row, column]]]), (2, 1, 1))), bound.detect(
+            kernels, placed)[2]
+
+    cues, (_, windows, box), alone = seen(variables())
     for window, level, place in zip(windows, alone.levels, (PIXELS, FINE, MIDDLE, DEEP), strict=True):
         assert window.shape[1] == place.side
         np.testing.assert_allclose(window, level, atol=1e-3)
@@ -61,12 +66,17 @@ def test_the_window_of_a_cell_is_an_exemplar_in_its_place():
 
 def test_the_mask_at_a_cell_is_that_of_all_cells():
     exemplar, search = images()
-    cls, loc, maps = NET.apply(variables(), exemplar, search)
-    bound = NET.bind(variables())
-    found_cls, found_loc, cues = bound.detect(bound.embed_exemplar(exemplar), search)
+    cls, loc, maps = jax.jit(NET.apply)(variables(), exemplar, search)
+
+    @jax.jit
+    def tracked(variables):
+        bound = NET.bind(variables)
+        found_cls, found_loc, cues = bound.detect(bound.embed_exemplar(exemplar), search)
+        return found_cls, found_loc, bound.mask_at(cues, jnp.array([[2, 0], [0, 1]]))
+
+    found_cls, found_loc, masks = tracked(variables())
     np.testing.assert_allclose(found_cls, cls, atol=1e-5)
     np.testing.assert_allclose(found_loc, loc, atol=1e-5)
-    masks = bound.mask_at(cues, jnp.array([[2, 0], [0, 1]]))
     assert maps.shape == (2, 3, 3, 127 * 127)
     for mask, wanted in zip(masks, (maps[0, 2, 0], maps[1, 0, 1])):
         np.testing.assert_allclose(mask.reshape(-1), wanted, atol=1e-4)
@@ -75,7 +85,7 @@ def test_the_mask_at_a_cell_is_that_of_all_cells():
 def test_the_prepared_net_gives_the_same_masks():
     crops = images()
     net, params = prepare(NET, variables(), shapes=tuple(crop.shape for crop in crops), platform="gpu")
-    for fast, plain in zip(net.apply(params, *crops), NET.apply(variables(), *crops), strict=True):
+    for fast, plain in zip(jax.jit(net.apply)(params, *crops), jax.jit(NET.apply)(variables(), *crops), strict=True):
         np.testing.assert_allclose(fast, plain, atol=1e-3 * np.abs(plain).max())
 
 

@@ -74,8 +74,9 @@ def test_training_gives_the_mask_of_every_cell(refined, search, grid, pixels):
     assert all(out.dtype == jnp.float32 for out in shapes)
 
 
-@pytest.mark.parametrize("refined", [False, True])
-@pytest.mark.parametrize("search", [143, 167])  # the neck cuts the first's features, so only the second are padded
+# The neck cuts the features of 143 px, so only those of 167 px are padded.
+@pytest.mark.parametrize(("refined", "search"), [
+    (False, 143), (True, 167), *(pytest.param(*case, marks=pytest.mark.slow) for case in ((False, 167), (True, 143)))])
 def test_a_cells_mask_is_its_own_of_the_map_of_all(refined, search):
     net, variables, crops = siammask(refined), variables_of(refined), images(2, search)
     _, _, every = jax.jit(net.apply)(variables, *crops)

@@ -33,7 +33,7 @@ def made(net, z, x):
     return net.init(jax.random.key(1), net.apply({"params": {"gain": jnp.ones(2)}}, z, method="kernels"), x)
 
 
-@pytest.mark.parametrize("size", [1, 4, 5, 6, 7])
+@pytest.mark.parametrize("size", [1, 6, 7, *(pytest.param(size, marks=pytest.mark.slow) for size in (4, 5))])
 def test_maps_have_a_cell_for_each_place_of_the_exemplar(size):
     z, x = features(size)
     cls, loc = through(head(), made(head(), z, x), z, x)

@@ -171,7 +171,7 @@ LOSSES = {
     "nt_xent across": lambda a, b, i, **k: contrastive.nt_xent(a, b, i, within=False, **k)[0]}
 
 
-@pytest.mark.parametrize("devices", [4, 8])
+@pytest.mark.parametrize("devices", [4, pytest.param(8, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", LOSSES)
 def test_mean_over_devices_is_the_loss_of_the_whole_batch(name, devices):
     """Negatives come from all devices; the same object lies on several, and one holds no similar pair."""

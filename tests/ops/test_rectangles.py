@@ -101,14 +101,15 @@ def agrees(ours, region_points, iou) -> bool:
     return area(ours) <= 1.01 * least and max(iou(ours, corners) for corners in near) >= 0.97
 
 
-def test_a_thousand_random_masks_have_the_rectangles_of_rotating_calipers(polygon_iou):
-    solid, sizes, _, turned, _ = rectangles_of(random_masks(1000, 48))
+@pytest.mark.parametrize("count", [100, pytest.param(1000, marks=pytest.mark.slow)])
+def test_random_masks_have_the_rectangles_of_rotating_calipers(polygon_iou, count):
+    solid, sizes, _, turned, _ = rectangles_of(random_masks(count, 48))
     for corners, piece, size in zip(turned, solid, sizes):
         assert size == 0 or agrees(corners, np.argwhere(piece)[:, ::-1], polygon_iou)
         (right, _), (_, down) = corners[1] - corners[0], corners[3] - corners[0]
         assert right >= 0
         assert down >= 0
-    assert (sizes > 0).sum() > 950
+    assert (sizes > 0).sum() > 0.95 * count
 
 
 def test_the_reference_masks_have_opencvs_rectangles(golden, polygon_iou):

@@ -33,6 +33,7 @@ def script(monkeypatch):
     return importlib.import_module
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", TRACKERS)
 def test_crop_network_and_choice_make_up_a_step(script, kind):
     worker = script("benchmark_worker")
