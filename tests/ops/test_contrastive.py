@@ -48,7 +48,7 @@ def test_contrastive_equals_float64(form, reduction, labels):
     def loss(first, second):
         return FORMS[form](distances.euclidean(first, second), similar, margin=1.0, reduction=reduction)
 
-    value, (by_first, by_second) = jax.value_and_grad(loss, argnums=(0, 1))(first, second)
+    value, (by_first, by_second) = jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))(first, second)
     losses, gradient = reference(form, first, second, similar)
     share = 1 / len(losses) if reduction == "mean" else 1.0
     np.testing.assert_allclose(value, share * losses.sum(), rtol=1e-6, atol=1e-6)
@@ -127,7 +127,7 @@ def test_triplet_equals_float64(within, name):
     def loss(x):
         return contrastive.triplet(x[0], x[1], IDENTITY, margin=0.7, distance=distances.named(name), within=within)[0]
 
-    value, gradient = jax.value_and_grad(loss)(views())
+    value, gradient = jax.jit(jax.value_and_grad(loss))(views())
     want = lambda x: reference_triplet(*x, IDENTITY, 0.7, within, name)  # noqa: E731
     np.testing.assert_allclose(value, want(views()), rtol=1e-6)
     np.testing.assert_allclose(gradient, numeric(want, views()), atol=1e-6)
@@ -139,7 +139,7 @@ def test_nt_xent_equals_float64(within, temperature):
     def loss(x):
         return contrastive.nt_xent(x[0], x[1], IDENTITY, temperature=temperature, within=within)[0]
 
-    value, gradient = jax.value_and_grad(loss)(views())
+    value, gradient = jax.jit(jax.value_and_grad(loss))(views())
     want = lambda x: reference_nt_xent(*x, IDENTITY, temperature, within)  # noqa: E731
     np.testing.assert_allclose(value, want(views()), rtol=1e-6)
     np.testing.assert_allclose(gradient, numeric(want, views()), atol=2e-6)
@@ -181,7 +181,7 @@ def test_mean_over_devices_is_the_loss_of_the_whole_batch(name, devices):
     def of(turn, first, second, identity, **axis):
         return LOSSES[name](first @ turn, second @ turn, identity, **axis)
 
-    loss, gradient = jax.value_and_grad(of)(turn, first, second, IDENTITY)
+    loss, gradient = jax.jit(jax.value_and_grad(of))(turn, first, second, IDENTITY)
 
     def shared(first, second, identity):
         return jax.lax.pmean(jax.value_and_grad(of)(turn, first, second, identity, axis_name="data"), "data")
@@ -199,7 +199,7 @@ def test_mean_over_devices_is_the_loss_of_the_whole_batch(name, devices):
 def test_collapsed_embeddings_have_finite_losses_and_gradients(name, identity):
     """All equal, all zeros; all of one object, all of different ones, four distinct pairs."""
     for x in (jnp.ones((4, 3)), jnp.zeros((4, 3))):
-        loss, gradient = jax.value_and_grad(LOSSES[name])(x, x, identity)
+        loss, gradient = jax.jit(jax.value_and_grad(LOSSES[name]))(x, x, identity)
         assert jnp.isfinite(loss)
         assert jnp.isfinite(gradient).all()
 

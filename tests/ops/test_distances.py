@@ -29,7 +29,7 @@ def reference(name, a, b):
 @given(seed=st.integers(0, 10_000), size=st.sampled_from([1, 6]))
 def test_value_and_gradients_equal_float64(name, seed, size):
     a, b = np.random.default_rng(seed).normal(size=(2, size)).astype(np.float32)
-    value, gradients = jax.value_and_grad(distances.named(name), argnums=(0, 1))(a, b)
+    value, gradients = jax.jit(jax.value_and_grad(distances.named(name), argnums=(0, 1)))(a, b)
     want, *wanted = reference(name, a.astype(np.float64), b.astype(np.float64))
     np.testing.assert_allclose(value, want, rtol=1e-6, atol=1e-6)
     for got, expected in zip(gradients, wanted):
@@ -41,7 +41,7 @@ def test_value_and_gradients_equal_float64(name, seed, size):
 def test_equal_and_vanishing_embeddings_have_finite_gradients(name, b):
     b = jnp.array(b)
     for a in (b, jnp.zeros(3), b * 2):
-        value, gradients = jax.value_and_grad(distances.named(name), argnums=(0, 1))(a, b)
+        value, gradients = jax.jit(jax.value_and_grad(distances.named(name), argnums=(0, 1)))(a, b)
         assert jnp.isfinite(value)
         assert all(jnp.isfinite(gradient).all() for gradient in gradients)
 
@@ -49,7 +49,7 @@ def test_equal_and_vanishing_embeddings_have_finite_gradients(name, b):
 @pytest.mark.parametrize("name", NAMES)
 def test_equal_embeddings_are_0_apart_and_have_no_gradient(name):
     a = jnp.array([0.6, -0.8, 0.0])
-    value, gradient = jax.value_and_grad(distances.named(name))(a, a)
+    value, gradient = jax.jit(jax.value_and_grad(distances.named(name)))(a, a)
     np.testing.assert_allclose(value, 0, atol=1e-6)
     np.testing.assert_allclose(gradient, 0, atol=1e-6)
 

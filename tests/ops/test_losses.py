@@ -27,7 +27,7 @@ def test_value_and_gradient_equal_the_reference(golden, case, name):
     g = golden("losses")
     logits, labels = g["siamfc/input"][:, 0], g["siamfc/label"][:, 0]
     labels = labels if CASES[case] is None else np.full_like(labels, CASES[case])
-    loss, grad = jax.value_and_grad(LOSSES[name])(logits, labels)
+    loss, grad = jax.jit(jax.value_and_grad(LOSSES[name]))(logits, labels)
     np.testing.assert_allclose(loss, g[f"siamfc/{case}/{name}/loss"], rtol=1e-5)
     want = g[f"siamfc/{case}/{name}/grad"][:, 0]
     np.testing.assert_allclose(grad, want, rtol=1e-5, atol=1e-5 * np.abs(want).max())
@@ -37,7 +37,7 @@ def test_value_and_gradient_equal_the_reference(golden, case, name):
 def test_logits_of_sixty_equal_the_reference(golden, name):
     g = golden("losses")
     logits, labels = g["siamfc/extreme/input"][:, 0], g["siamfc/extreme/label"][:, 0]
-    loss, grad = jax.value_and_grad(LOSSES[name])(logits, labels)
+    loss, grad = jax.jit(jax.value_and_grad(LOSSES[name]))(logits, labels)
     np.testing.assert_allclose(loss, g[f"siamfc/extreme/{name}/loss"], rtol=1e-5)
     want = g[f"siamfc/extreme/{name}/grad"][:, 0]
     np.testing.assert_allclose(grad, want, rtol=1e-5, atol=1e-6 * np.abs(want).max())
@@ -48,7 +48,7 @@ def test_logits_of_sixty_equal_the_reference(golden, name):
 @pytest.mark.parametrize("size", [0.0, 60.0, 1e4])
 def test_loss_and_gradient_are_finite_at_any_logit(name, labels, size):
     logits = size * jnp.array([-1.0, 1.0, 1.0, -1.0])
-    loss, grad = jax.value_and_grad(LOSSES[name])(logits, jnp.array(labels))
+    loss, grad = jax.jit(jax.value_and_grad(LOSSES[name]))(logits, jnp.array(labels))
     assert jnp.isfinite(loss)
     assert jnp.isfinite(grad).all()
 
@@ -74,7 +74,7 @@ def test_mean_over_devices_is_the_loss_of_the_whole_batch(name):
     rng = np.random.default_rng(0)
     logits = jnp.asarray(rng.normal(size=(8, 5, 5)), jnp.float32)
     labels = jnp.zeros((8, 5, 5)).at[0, :3].set(1.0).at[3, 2, 2].set(1.0).at[7].set(1.0).at[5, 1].set(0.5)
-    loss, grad = jax.value_and_grad(LOSSES[name])(logits, labels)
+    loss, grad = jax.jit(jax.value_and_grad(LOSSES[name]))(logits, labels)
 
     def shared(shift, logits, labels):
         loss, grad = jax.value_and_grad(lambda s: LOSSES[name](logits + s, labels, axis_name="data"))(shift)

@@ -75,7 +75,7 @@ def test_upsampling_and_its_gradient_equal_the_reference(golden):
 
 def test_beyond_the_crop_costs_ln_2_and_teaches_nothing():
     logits, chosen = jnp.full((1, 4, 4), 7.0), jnp.ones(1, bool)
-    loss, grad = jax.value_and_grad(losses.soft_margin)(logits, jnp.zeros((1, 4, 4)), chosen)
+    loss, grad = jax.jit(jax.value_and_grad(losses.soft_margin))(logits, jnp.zeros((1, 4, 4)), chosen)
     np.testing.assert_allclose(loss, np.log(2), rtol=1e-6)
     assert (grad == 0).all()
 
@@ -83,7 +83,7 @@ def test_beyond_the_crop_costs_ln_2_and_teaches_nothing():
 @pytest.mark.parametrize("size", [60.0, 1e4])
 def test_loss_is_finite_at_any_logit(size):
     logits = size * jnp.array([[[-1.0, 1], [1, -1]]])
-    loss, grad = jax.value_and_grad(losses.soft_margin)(logits, -jnp.sign(logits), jnp.ones(1, bool))
+    loss, grad = jax.jit(jax.value_and_grad(losses.soft_margin))(logits, -jnp.sign(logits), jnp.ones(1, bool))
     np.testing.assert_allclose(loss, size)
     assert jnp.isfinite(grad).all()
 
@@ -99,7 +99,7 @@ def test_mean_over_devices_is_the_loss_of_the_whole_batch():
     logits = jnp.asarray(random.normal(size=(8, 3, 5, 5)), jnp.float32)
     target = jnp.sign(jnp.asarray(random.normal(size=(8, 3, 5, 5)), jnp.float32))
     chosen = jnp.zeros((8, 3), bool).at[jnp.array([0, 0, 1, 6]), jnp.array([0, 2, 1, 1])].set(True)
-    loss, grad = jax.value_and_grad(losses.soft_margin)(logits, target, chosen)
+    loss, grad = jax.jit(jax.value_and_grad(losses.soft_margin))(logits, target, chosen)
 
     @functools.partial(jax.pmap, axis_name="data")
     def shared(*rows):

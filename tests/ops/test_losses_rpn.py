@@ -24,7 +24,7 @@ def coordinates_last(loc):
 def test_class_loss_and_gradient_equal_the_reference(golden, case):
     g = golden("losses")
     logits, labels = pairs_last(g[f"cls/{case}/logits"]), g[f"cls/{case}/label"].reshape(2, -1)
-    loss, grad = jax.value_and_grad(losses.two_class)(jnp.asarray(logits), labels)
+    loss, grad = jax.jit(jax.value_and_grad(losses.two_class))(jnp.asarray(logits), labels)
     np.testing.assert_allclose(loss, g[f"cls/{case}/pysot/loss"], rtol=1e-6)
     np.testing.assert_allclose(grad, pairs_last(g[f"cls/{case}/pysot/grad"]), rtol=1e-5, atol=1e-8)
 
@@ -34,7 +34,7 @@ def test_box_loss_and_gradient_equal_the_reference(golden, case):
     g = golden("losses")
     pred, target = coordinates_last(g["loc/pred"]), coordinates_last(g["loc/target"])
     weight = g[f"loc/{case}/weight"].reshape(2, -1)
-    loss, grad = jax.value_and_grad(losses.weighted_l1)(jnp.asarray(pred), target, weight)
+    loss, grad = jax.jit(jax.value_and_grad(losses.weighted_l1))(jnp.asarray(pred), target, weight)
     np.testing.assert_allclose(loss, g[f"loc/{case}/loss"], rtol=1e-6)
     np.testing.assert_allclose(grad, coordinates_last(g[f"loc/{case}/grad"]), rtol=1e-6)
 
@@ -43,7 +43,7 @@ def test_box_loss_has_no_gradient_where_it_is_exact(golden):
     g = golden("losses")
     pred, target = coordinates_last(g["loc_exact/pred"]), coordinates_last(g["loc/target"])
     weight = g["loc/pos/weight"].reshape(2, -1)
-    loss, grad = jax.value_and_grad(losses.weighted_l1)(jnp.asarray(pred), target, weight)
+    loss, grad = jax.jit(jax.value_and_grad(losses.weighted_l1))(jnp.asarray(pred), target, weight)
     np.testing.assert_allclose(loss, g["loc_exact/loss"], rtol=1e-6)
     np.testing.assert_allclose(grad, coordinates_last(g["loc_exact/grad"]), rtol=1e-6)
 
@@ -51,7 +51,7 @@ def test_box_loss_has_no_gradient_where_it_is_exact(golden):
 @pytest.mark.parametrize("size", [60.0, 1e4])
 def test_class_loss_is_finite_at_any_logit(size):
     logits = size * jnp.array([[-1.0, 1], [1, -1], [-1, 1], [1, -1]])
-    loss, grad = jax.value_and_grad(losses.two_class)(logits, jnp.array([0, 0, 1, 1]))
+    loss, grad = jax.jit(jax.value_and_grad(losses.two_class))(logits, jnp.array([0, 0, 1, 1]))
     assert jnp.isfinite(loss)
     assert jnp.isfinite(grad).all()
 
@@ -61,7 +61,7 @@ def test_mean_over_devices_is_the_class_loss_of_the_whole_batch(positives):
     """One positive a device, but two in the batch: they count, for the batch is what is asked."""
     logits = jnp.asarray(np.random.default_rng(0).normal(size=(8, 5, 2)), jnp.float32)
     labels = jnp.zeros((8, 5), jnp.int32).at[jnp.array(positives), 2].set(1).at[3].set(-1)
-    loss, grad = jax.value_and_grad(losses.two_class)(logits, labels)
+    loss, grad = jax.jit(jax.value_and_grad(losses.two_class))(logits, labels)
     if len(positives) == 1:
         np.testing.assert_allclose(loss, -0.5 * jax.nn.log_softmax(logits)[..., 0][labels == 0].mean(), rtol=1e-5)
 
