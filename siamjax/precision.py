@@ -1,4 +1,4 @@
-"""How exactly a net computes: one argument, read by layers and correlation only (P6)."""
+"""How exactly a net computes: one argument, read by layers and correlation only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Named key streams: every use of randomness has a name and folds in what makes it distinct (P7)."""
+"""Named key streams: every use of randomness has a name and folds in what makes it distinct."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is promised of a tracker is tested of every tracker in the zoo (P12)."""
+"""What is promised of a tracker is tested of every tracker in the zoo."""
 
 from __future__ import annotations
 

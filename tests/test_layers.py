@@ -1,4 +1,4 @@
-"""Imports point one way (P1)."""
+"""Imports point one way."""
 
 from __future__ import annotations
 

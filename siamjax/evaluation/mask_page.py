@@ -1,4 +1,4 @@
-"""report.html of an evaluation of masks; of the make of `page`."""
+"""report.html of an evaluation of masks, built like that of boxes in `page`."""
 
 from __future__ import annotations
 

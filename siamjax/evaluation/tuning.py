@@ -1,6 +1,6 @@
 """Settings of a tracker chosen on validation videos: many of them follow each video in one program.
 
-What only scales numbers rides in the state (P10), so one target started once is followed with all settings by
+What only scales numbers rides in the state, so one target started once is followed with all settings by
 one `vmap` over states that differ in nothing else: equal to a run for each, with one compilation in all.
 """
 

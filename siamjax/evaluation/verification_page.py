@@ -1,4 +1,4 @@
-"""report.html of a verification; of the make of `page`."""
+"""report.html of a verification, built like that of boxes in `page`."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class PixelwiseRPN(nn.Module):
 
 
 class SimilarityRPN(nn.Module):
-    """A head whose foreground logits also hear the features' own similarity, SiamFC's response.
+    """A head whose foreground logits also take in the similarity of the features themselves, the response of SiamFC.
 
     The response of the (unchanged) features is added to the foreground logit of all anchors of a cell, twice:
     as it is, which says whether the target is there at all, and standardised over the map, which says where.

@@ -1,6 +1,6 @@
 """Cross-correlation of exemplar with search features: valid, stride 1, not normalised.
 
-Each is defined as a convolution vmapped over samples (P4), which accelerators run (`lowering="lax"`). The CPU
+Each is defined as a convolution vmapped over samples, which accelerators run (`lowering="lax"`). The CPU
 form ("fast") takes the channels first, as one matrix product, and then sums shifted slices of the result;
 "auto" chooses by platform. The forms agree within 3e-6 of the largest response.
 """

@@ -1,4 +1,4 @@
-"""What every tracker promises: `init` and `step`, pure functions over arrays (P10)."""
+"""What every tracker promises: `init` and `step`, pure functions over arrays."""
 
 from __future__ import annotations
 

@@ -205,7 +205,7 @@ def locate(config: SiamFCConfig, state: State, responses: Array) -> tuple[State,
     settings = state.settings
     middle = config.num_scales // 2
     penalty = jnp.full(config.num_scales, settings.scale_penalty).at[middle].set(1)
-    # The penalty multiplies raw responses, also negative ones (golden trap 14).
+    # The penalty multiplies raw responses, also negative ones, as in siamfc-pytorch.
     penalised = responses * penalty[:, None, None]
     chosen = jnp.argmax(jnp.max(penalised, axis=(1, 2)))
     response = penalised[chosen]

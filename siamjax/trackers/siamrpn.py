@@ -39,7 +39,7 @@ class SiamRPNConfig:
       temperature: divides the logits of the scores by which proposals are ranked. Sure scores tie, and of
         ties the window takes the nearest; a temperature above 1 keeps the better apart from the nearer.
       score_scale, score_offset: `score = sigmoid(score_scale * log odds + score_offset)` of the chosen proposal's
-        foreground probability. Both None, as published: that probability itself. Boxes do not hear of it.
+        foreground probability. Both None, as published: that probability itself. They do not change boxes.
       lost_threshold: `lost` is a score below it.
       self_correction: takes what the net gets wrong about the given box in the first frame off every later
         proposal (see `correction`); False as published.

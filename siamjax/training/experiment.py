@@ -1,4 +1,4 @@
-"""An experiment: one frozen dataclass that holds all settings of a training (P2)."""
+"""An experiment: one frozen dataclass that holds all settings of a training."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class TrainState:
       params, batch_stats: of the net.
       opt_state: of the optimiser; its own count leaves bad steps out.
       ema: moving average of `params`, None for none.
-      key: `[]` typed root key of the run; never split, only folded into streams (P7).
+      key: `[]` typed root key of the run; never split, only folded into streams.
       skipped: `[]` int32, bad steps so far.
       skipped_in_a_row: `[]` int32, bad steps since the last good one.
     """
