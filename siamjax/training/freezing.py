@@ -39,7 +39,7 @@ class Phase:
                 {k: v for k, v in flat.items() if self.freezes(k)})
 
     def hold_norms(self) -> AbstractContextManager:
-        """In it, BatchNorms that are frozen use the statistics they have and keep them, whatever mode they are called in."""
+        """In it, BatchNorms that are frozen use and keep the statistics they have, in whatever mode they are called."""
         def intercept(call, args, kwargs, context):
             module = context.module
             if isinstance(module, nn.BatchNorm) and self.freezes("/".join(module.path)):

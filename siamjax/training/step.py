@@ -1,4 +1,4 @@
-"""The training step: a pure function, wrapped once by `replicas` (P9)."""
+"""The training step: a pure function, wrapped once by `replicas`."""
 
 from __future__ import annotations
 
