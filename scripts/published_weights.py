@@ -33,7 +33,7 @@ CARDS = {
         "centre (resampling=reference has them half a pixel off it, as in the original)."),
     "siamfc": (
         "MIT (assets/licences/SiamFC.txt)",
-        "siamfc: SiamFC-3s in colour (Bertinetto et al. 2016), the authors' own network (2016-08-17.net.mat, "
+        "siamfc: SiamFC-3s in colour (Bertinetto et al. 2016), as published by its authors (2016-08-17.net.mat, "
         "github.com/bertinetto/siamese-fc, MIT licence), from the checkpoint of github.com/tongtybj/SiamFC-TensorFlow "
         "(MIT licence) under the names of siamfc-pytorch, BatchNorm folded into its convolutions, kernels quantised to "
         "8 bits a channel. Converted by siamjax, no value was changed; called lost below a score that 1 in 50 right "

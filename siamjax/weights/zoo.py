@@ -139,7 +139,7 @@ ZOO: dict[str, Entry] = {
                      weights="fear_xs.safetensors"),
     # 1 in 50 right boxes of the validation split score below.
     "siamfc": Entry(SiamFCTracker(SiamFC(AlexNet()), SiamFCConfig(lost_threshold=0.47)),
-                    "SiamFC, three scales, as its authors published it", weights="siamfc.safetensors"),
+                    "SiamFC, three scales, as published", weights="siamfc.safetensors"),
     "siamrpn_small": Entry(
         SiamRPNTracker(SiamRPN(AlexNet(), SimilarityRPN(PixelwiseRPN())),
                        SiamRPNConfig(search_size=287, half_pixel=True, channel_order="rgb", self_correction=True)),

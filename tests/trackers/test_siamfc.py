@@ -83,7 +83,8 @@ RUNS = {"siamfc_bag": {}, "siamfc_tennis": {}, "siamfc_5scale_bag": {"num_scales
         "siamfc_nopenalty_bag": {"scale_penalty": 1.02}}
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", [name if name == "siamfc_bag" else pytest.param(name, marks=pytest.mark.slow)
+                                  for name in RUNS])
 def test_whole_run_equals_the_reference(golden, golden_frame, filled, name):
     g = golden("runs")
     columns = list(g["siamfc_columns"])

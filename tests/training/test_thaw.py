@@ -72,7 +72,7 @@ def test_backbone_moves_from_its_epoch_on_and_only_what_thaws(train, whole, tmp_
                                                 before[kind]["head"])))
 
 
-@pytest.mark.parametrize("step", [THAW - 1, THAW, THAW + 1])
+@pytest.mark.parametrize("step", [THAW, *(pytest.param(step, marks=pytest.mark.slow) for step in (THAW - 1, THAW + 1))])
 def test_stopped_round_the_thaw_and_resumed_equals_undisturbed_to_the_bit(train, whole, tmp_path, step):
     train(tmp_path, "ema=0", stop_at=step)
     chex.assert_trees_all_equal(train(tmp_path, "ema=0"), whole[1])

@@ -79,7 +79,7 @@ def test_the_missing_expansion_is_the_identity():
     np.testing.assert_allclose(jax.nn.relu6(expand.apply(variables, x)), x, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["alexnet", "mobilenetv2", "resnet34"])
+@pytest.mark.parametrize("name", ["alexnet", "mobilenetv2", pytest.param("resnet34", marks=pytest.mark.slow)])
 def test_every_layout_is_told_apart_and_converts(name):
     for source in backbones.BACKBONES[name]:
         if source.complete is not backbones.centre_taps:  # ResNets of torchvision: below

@@ -172,7 +172,8 @@ def test_a_bad_file_is_one_clear_line(fear, tmp_path, capsys, kind):
     assert [path.name for path in tmp_path.iterdir()] == ["x.bin"]
 
 
-@pytest.mark.parametrize(("version", "other"), [(1, 2), (2, 3), (3, 1)])
+@pytest.mark.parametrize(("version", "other"), [
+    (1, 2), *(pytest.param(*case, marks=pytest.mark.slow) for case in ((2, 3), (3, 1)))])
 def test_a_nanotrack_file_is_recognised_and_not_taken_for_another_version(tmp_path, capsys, version, other):
     torch = pytest.importorskip("torch")
     entry = zoo.ZOO[f"nanotrack_v{version}"]
