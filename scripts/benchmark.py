@@ -1,15 +1,18 @@
-"""Time of one tracking step on this machine's CPU, stage by stage, beside PyTorch with the same weights.
+"""Time of one tracking step on this machine's CPU, stage by stage, beside PyTorch or another peer.
 
     python scripts/benchmark.py [--what step] [--models siamfc_alexnet siamrpn_alex]... [--threads 1 2] [--repeat 40]
                                 [--torch-baseline ../shared/tools/torch_baseline.py] [--torch-python PYTHON]
+                                [--peers ../shared/weights/peers] [--peer-python PYTHON]
 
     --what step       one frame of tracking: decode, crop, network, choice, and the whole step
+    --what light      the same of the light trackers, beside the published ONNX files in ONNX Runtime and OpenCV;
+                      processor time, and the last column the ratio of wall time
     --what train      one step of training at batch 8: forward, loss, backward, SGD with momentum
     --what targets    a frame of `track_many`, a target, for several numbers of targets
 
 Every number is a median of single calls. Each side is a process of its own, held to the same number of
 threads; they take turns, so that a busy machine slows all of them alike: trust the ratios of one run before its
-milliseconds. Without the baseline, or without PyTorch, only our own times are printed.
+milliseconds. Where a peer or what it needs is missing, this is said and our own times are printed alone.
 Prints one Markdown table.
 """
 
@@ -17,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import importlib.metadata
 import importlib.util
 import os
@@ -29,13 +33,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmark_worker import FRAME, TARGET_FRAMES, TARGETS, write_weights
+import numpy as np
+from benchmark_worker import FRAME, TARGET_FRAMES, TARGETS, picture, write_weights
 
 BASELINES = {"siamfc_alexnet": "siamfc", "siamrpn_alex": "alex", "siamrpn_mobilev2": "mobilev2",
              "siamrpn_r50": "r50", "siammask_r50": "siammask"}  # names there
+ONNX = {"fear_xs": "ONNX Runtime", "nanotrack_v2": "OpenCV", "nanotrack_v3": "ONNX Runtime"}  # runs the peer
 REST = 0.02  # s between calls: threads of the other side that still spin after theirs must come to rest
+Times = tuple[float, float]  # milliseconds of wall and, where the other side tells it, of processor time
 WORKER = Path(__file__).with_name("benchmark_worker.py")
-BASELINE = Path(__file__).resolve().parents[2] / "shared" / "tools" / "torch_baseline.py"
+PEER = Path(__file__).with_name("benchmark_peers.py")
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+BASELINE, PEERS = SHARED / "tools" / "torch_baseline.py", SHARED / "weights" / "peers"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +58,8 @@ class Plan:
       per_call: what each time is divided by, to be of one frame and one target.
       burst: calls made in each turn, of which the last is timed: tracking goes frame after frame, and threads that
         have rested for some calls of the other side are slow to start, ours more than PyTorch's.
+      processor: times are of the processor, which holds on a busy machine where milliseconds are few, and a last
+        column compares the wall's.
     """
 
     models: tuple[str, ...]
@@ -56,6 +67,7 @@ class Plan:
     compared: dict[str, tuple[str, tuple[str, ...]]]
     per_call: Callable[[str], int] = lambda name: 1
     burst: int = 1
+    processor: bool = False
 
 
 PLANS = {
@@ -63,9 +75,11 @@ PLANS = {
         "PyTorch network": ("network", ("--what", "search")),
         "PyTorch step": ("step", ("--what", "step")),
         "PyTorch bf16 step": ("step", ("--what", "step", "--bf16"))}, burst=4),
+    "light": Plan(tuple(ONNX), ("decode", "crop", "network", "choice", "step"), {"peer": ("step", ())}, burst=4,
+                  processor=True),
     "train": Plan(("siamfc_alexnet", "siamrpn_alex", "siamrpn_mobilev2"), ("step",), {
         "PyTorch": ("step", ("--what", "train"))}),
-    "targets": Plan(("siamfc_alexnet", "siamrpn_alex", "siammask_small"), tuple(map(str, TARGETS)), {},
+    "targets": Plan(("siamfc_alexnet", "siamrpn_alex", "siammask_small", *ONNX), tuple(map(str, TARGETS)), {},
                     lambda name: int(name) * TARGET_FRAMES),
 }
 
@@ -88,25 +102,24 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--repeat", type=int, default=40)
     parser.add_argument("--torch-baseline", type=Path, default=BASELINE if BASELINE.is_file() else None)
     parser.add_argument("--torch-python", default=sys.executable, help="a Python that has PyTorch")
+    parser.add_argument("--peers", type=Path, default=PEERS if PEERS.is_dir() else None, help="folder of ONNX files")
+    parser.add_argument("--peer-python", default=sys.executable, help="a Python that has ONNX Runtime and OpenCV")
     return parser.parse_args()
 
 
 def measure(arguments: argparse.Namespace, plan: Plan, model: str, threads: int) -> dict:
-    """Milliseconds by name of `model` with that many threads: our calls, and PyTorch's."""
+    """Milliseconds by name of `model` with that many threads: our calls, and the others'."""
     with tempfile.TemporaryDirectory() as folder:
-        weights = str(Path(folder) / "weights.safetensors")
-        write_weights(model, Path(weights))
-        ours = Peer([sys.executable, str(WORKER), arguments.what, model, weights], threads)
-        calls: dict[str, Callable[[], float]] = {
-            name: lambda name=name: ours.call(name) / plan.per_call(name) for name in plan.ours}
+        weights = Path(folder) / "weights.safetensors"
+        write_weights(model, weights)
+        ours = Peer([sys.executable, str(WORKER), arguments.what, model, str(weights)], threads)
+        calls: dict[str, Callable[[], Times]] = {name: functools.partial(ours.call, name) for name in plan.ours}
         peers = [ours]
         try:
-            for name, (_, options) in (plan.compared if has_torch(arguments) else {}).items():
-                command = [arguments.torch_python, str(arguments.torch_baseline), "--model", BASELINES[model], *options,
-                           "--lockstep", "--threads", str(threads), "--weights", weights, "--warmup", "2"]
+            for name, command in others(arguments, plan, model, threads, weights).items():
                 peers.append(Peer(command, threads))
                 calls[name] = peers[-1].call
-            times: dict[str, list[float]] = {name: [] for name in calls}
+            times: dict[str, list[Times]] = {name: [] for name in calls}
             for _ in range(arguments.repeat):
                 for name, call in calls.items():
                     times[name].append([call() for _ in range(plan.burst)][-1])
@@ -114,21 +127,53 @@ def measure(arguments: argparse.Namespace, plan: Plan, model: str, threads: int)
         finally:
             for peer in peers:
                 peer.close()
-    return {"model": model, "threads": threads, **{n: statistics.median(t) for n, t in times.items()}}
+    medians = {name: [statistics.median(each) for each in zip(*taken)] for name, taken in times.items()}
+    return {"model": model, "threads": threads,
+            **{name: taken[plan.processor] / (plan.per_call(name) if name in plan.ours else 1)
+               for name, taken in medians.items()},
+            "wall": {name: taken[0] for name, taken in medians.items()}}
 
 
-def has_torch(arguments: argparse.Namespace) -> bool:
+def others(arguments: argparse.Namespace, plan: Plan, model: str, threads: int, weights: Path) -> dict[str, list[str]]:
+    """Commands of the other sides by the names of their columns; none, and why is said, where one is missing."""
+    if model in ONNX:
+        missing = missing_peer(arguments, model)
+        frame = weights.with_suffix(".npy")
+        np.save(frame, np.asarray(picture()))
+        commands = {name: [arguments.peer_python, str(PEER), model, str(arguments.peers), str(frame), str(threads)]
+                    for name in plan.compared}
+    else:
+        missing = missing_torch(arguments)
+        commands = {
+            name: [arguments.torch_python, str(arguments.torch_baseline), "--model", BASELINES[model], *options,
+                   "--lockstep", "--threads", str(threads), "--weights", str(weights), "--warmup", "2"]
+            for name, (_, options) in plan.compared.items()}
+    if missing and commands:
+        print(f"{model}: {missing}, only our own times", file=sys.stderr)
+    return {} if missing else commands
+
+
+def missing_torch(arguments: argparse.Namespace) -> str:
+    """What the PyTorch side lacks, empty for nothing."""
     if arguments.torch_baseline is None:
-        return False
-    check = [arguments.torch_python, "-c", "import torch, safetensors"]
-    if subprocess.run(check, capture_output=True, check=False).returncode:
-        print("no PyTorch here: only our own times", file=sys.stderr)
-        return False
-    return True
+        return "no --torch-baseline"
+    return "" if imports(arguments.torch_python, "torch, safetensors") else f"no PyTorch in {arguments.torch_python}"
+
+
+def missing_peer(arguments: argparse.Namespace, model: str) -> str:
+    """What the peer of a light tracker lacks, empty for nothing."""
+    if arguments.peers is None:
+        return "no --peers"
+    modules = "cv2" if ONNX[model] == "OpenCV" else "cv2, onnxruntime"
+    return "" if imports(arguments.peer_python, modules) else f"no {modules} in {arguments.peer_python}"
+
+
+def imports(python: str, modules: str) -> bool:
+    return not subprocess.run([python, "-c", f"import {modules}"], capture_output=True, check=False).returncode
 
 
 class Peer:
-    """A process that makes one call for each line it reads and answers with its milliseconds."""
+    """A process that makes one call for each line it reads and answers with its milliseconds, of wall first."""
 
     def __init__(self, command: list[str], threads: int):
         # jax sizes its thread pool by NPROC, which is read when it starts; the baseline by --threads.
@@ -141,11 +186,12 @@ class Peer:
                 return
         raise SystemExit(f"did not start: {' '.join(command)}")
 
-    def call(self, name: str = "") -> float:
+    def call(self, name: str = "") -> Times:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         print(name, file=self.process.stdin, flush=True)
-        return float(self.process.stdout.readline())
+        times = tuple(map(float, self.process.stdout.readline().split()))
+        return times[0], times[-1]
 
     def close(self) -> None:
         self.process.kill()
@@ -166,14 +212,19 @@ def describe_machine() -> str:
 
 
 def table(plan: Plan, rows: list[dict]) -> str:
-    """Markdown: our calls, then each of PyTorch's with ours as a multiple of it."""
-    others = {name: ours for name, (ours, _) in plan.compared.items() if name in rows[0]}
-    heads = ["model", "threads", *plan.ours, *(head for name in others for head in (name, "ratio"))]
+    """Markdown: our calls, then each of the others with ours as a multiple of it."""
+    others = {name: ours for name, (ours, _) in plan.compared.items() if any(name in row for row in rows)}
+    ratios = ("ratio", "wall") if plan.processor else ("ratio",)
+    heads = ["model", "threads", *plan.ours, *(head for name in others for head in (name, *ratios))]
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for row in rows:
-        cells = [row[name] for name in plan.ours]
-        cells += [cell for name, ours in others.items() for cell in (row[name], row[ours] / row[name])]
-        lines.append(f"| {row['model']} | {row['threads']} | " + " | ".join(f"{c:.2f}" for c in cells) + " |")
+        cells = [f"{row[name]:.2f}" for name in plan.ours]
+        for name, ours in others.items():
+            there = name in row
+            cells += [f"{row[name]:.2f}", f"{row[ours] / row[name]:.2f}"] if there else ["", ""]
+            if plan.processor:
+                cells.append(f"{row['wall'][ours] / row['wall'][name]:.2f}" if there else "")
+        lines.append(f"| {row['model']} | {row['threads']} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 

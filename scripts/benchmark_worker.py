@@ -1,8 +1,9 @@
-"""Our side of `benchmark.py`: makes one call for each line read, the name of a call, and answers with its time.
+"""Our side of `benchmark.py`: makes one call for each line read, the name of a call, and answers with its times.
 
     python scripts/benchmark_worker.py WHAT MODEL WEIGHTS
 
-`WHAT` is `step` (decode, crop, network, choice, step), `train` (step) or `targets` (the counts of `TARGETS`).
+`WHAT` is `step` or `light` (decode, crop, network, choice, step), `train` (step) or `targets` (the counts of
+`TARGETS`). An answer is the milliseconds of wall and of processor time.
 """
 
 from __future__ import annotations
@@ -42,21 +43,23 @@ BOX = (270.0, 200.0, 100.0, 80.0)  # xywh, frame pixels; the baseline's target
 TARGETS = (1, 4, 16, 32)
 TARGET_FRAMES = 2  # a call
 BATCH, EXEMPLAR, SEARCH = 8, 127, 255  # of training, as in the baseline
-WARM_UP = {"step": 3, "train": 2, "targets": 1}  # calls
+WARM_UP = {"step": 3, "light": 3, "train": 2, "targets": 1}  # calls
 Calls = dict[str, Callable[[], object]]
 
 
 def main(what: str, model: str, weights: str) -> None:
     siamjax.tune_cpu()
-    calls: Calls = {"step": step_calls, "train": train_calls, "targets": target_calls}[what](model, Path(weights))
+    calls: Calls = {"step": step_calls, "light": step_calls, "train": train_calls, "targets": target_calls}[what](
+        model, Path(weights))
     for call in calls.values():
         for _ in range(WARM_UP[what]):
             call()
     print("ready", flush=True)
     for line in sys.stdin:
-        call, start = calls[line.strip()], time.perf_counter()
+        call, wall, processor = calls[line.strip()], time.perf_counter(), time.process_time()
         call()
-        print(f"{(time.perf_counter() - start) * 1e3:.4f}", flush=True)
+        wall, processor = time.perf_counter() - wall, time.process_time() - processor
+        print(f"{wall * 1e3:.4f} {processor * 1e3:.4f}", flush=True)
 
 
 # ---------------------------------------------------------------- weights
@@ -115,13 +118,13 @@ def step_calls(model: str, weights: Path) -> Calls:
     step = jax.jit(type(tracker).step, static_argnums=0)
     parts = siamfc_parts if isinstance(tracker, siamfc.SiamFCTracker) else siamrpn_parts
     crop, network, choice = (jax.jit(function) for function in parts(tracker))
-    crops = crop(state, as_frame(pixels))
-    outputs = network(params, state, crops)
+    seen = crop(state, as_frame(pixels))
+    outputs = network(params, state, seen)
     return {
         "decode": lambda: read_image(photo),
         "crop": lambda: jax.block_until_ready(crop(state, as_frame(pixels))),
-        "network": lambda: jax.block_until_ready(network(params, state, crops)),
-        "choice": lambda: jax.device_get(choice(state, outputs)),
+        "network": lambda: jax.block_until_ready(network(params, state, seen)),
+        "choice": lambda: jax.device_get(choice(state, seen, outputs)),
         "step": lambda: jax.device_get(step(tracker, params, state, pixels)[1]),
     }
 
@@ -145,31 +148,38 @@ def siamfc_parts(tracker):
         x = net.apply(params, images, method="embed")
         return net.apply(params, state.z[None], x, method="correlate")
 
-    def choice(state, raw):
+    def choice(state, images, raw):
+        del images
         return siamfc.locate(config, state, resize.cubic(raw, raw.shape[-1] * config.upsampling))
 
     return crop, network, choice
 
 
 def siamrpn_parts(tracker):
-    """Crop, network and choice (decoding, penalty and window) of a SiamRPN tracker."""
+    """Crop, network and choice (decoding, penalty and window) of a SiamRPN or anchor-free tracker.
+
+    What is cut is the search `[1, S, S, 3]`, its middle `[2]` in the frame and its scale, crop pixels a frame pixel.
+    """
     config, net = tracker.config, tracker.net
 
-    def side(state):
-        return crops.context_side(state.size[0], state.size[1], config.context)
-
     def crop(state, frame):
-        wide = side(state) * (config.search_size / config.exemplar_size)
-        return siamrpn.cut(config, state, frame, wide, config.search_size)[None]
+        if getattr(config, "squeezed", False):
+            image, middle, scale = tracker.cut(state, frame, config.search_context, config.search_size)
+            return image[None], middle, scale
+        side = crops.context_side(state.size[0], state.size[1], config.context)
+        wide = side * (config.search_size / config.exemplar_size)
+        image = siamrpn.cut(config, state, frame, wide, config.search_size)
+        return image[None], state.centre, config.exemplar_size / side
 
-    def network(params, state, image):
-        return net.apply(params, jax.tree.map(lambda kernel: kernel[None], state.kernels), image, method="detect")
+    def network(params, state, seen):
+        kernels = jax.tree.map(lambda kernel: kernel[None], state.kernels)
+        return net.apply(params, kernels, seen[0], method="detect")
 
-    def choice(state, proposals):
+    def choice(state, seen, proposals):
         cls, loc = (maps[0] for maps in proposals[:2])  # a net with masks gives a third thing
-        best = siamrpn.choose(config, state, config.exemplar_size / side(state), state.settings.window_influence,
-                              cls, loc)
-        return siamrpn.follow(state, best)
+        _, middle, scale = seen
+        best = siamrpn.choose(config, state, scale, state.settings.window_influence, cls, loc)
+        return tracker.follow(state, best.replace(offset=best.offset + middle - state.centre))
 
     return crop, network, choice
 
