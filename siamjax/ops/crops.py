@@ -123,23 +123,48 @@ def resized(frame: Frame, origin: Array, sides: Array, size: int, colour: Array,
     chex.assert_shape(frame.pixels, (None, None, 3))
     chex.assert_shape([origin, sides, colour], [(2,), (2,), (3,)])
     columns, rows = (_taps(sides[axis], size) for axis in (0, 1))
-    (left, right), (low, high) = (tuple(jnp.clip(floor + i, 0, sides[axis] - 1) for i in (0, 1))
+    (left, right), (low, high) = (tuple(origin[axis] + jnp.clip(floor + i, 0, sides[axis] - 1) for i in (0, 1))
                                   for axis, (floor, _) in enumerate((columns, rows)))
+    if resampling == "float":
+        fx, fy = (remainder.astype(jnp.float32) / (2 * size) for _, remainder in (columns, rows))
+        return _blended(frame, (left, right), (low, high), fx, fy, colour)
 
-    def pair(index):
-        """`[size, size, 3]` pairs of columns of the frame rows `origin + index`, `colour` where outside."""
-        return tuple(_gather(frame, origin[1] + index, origin[0] + column, colour) for column in (left, right))
+    def pair(row):
+        """`[size, size, 3]` pairs of columns of frame rows, `colour` where outside."""
+        return tuple(_gather(frame, row, column, colour) for column in (left, right))
 
     # Horizontally OpenCV zeroes the fraction beyond the window's rim, vertically it only clamps the rows:
     # the same result, since both rows are then the same one.
-    top, bottom = pair(low), pair(high)
-    if resampling == "float":
-        fx, fy = (remainder.astype(jnp.float32) / (2 * size) for _, remainder in (columns, rows))
-        upper = top[0] + (top[1] - top[0]) * fx[None, :, None]
-        lower = bottom[0] + (bottom[1] - bottom[0]) * fx[None, :, None]
-        # Whole grey levels, as the published nets were trained on and tracked with.
-        return jnp.round(upper + (lower - upper) * fy[:, None, None])
-    return _fixed_point(top, bottom, _opencv_weights(*columns, size), _opencv_weights(*rows, size))
+    return _fixed_point(pair(low), pair(high), _opencv_weights(*columns, size), _opencv_weights(*rows, size))
+
+
+def _blended(frame: Frame, columns: tuple[Array, Array], rows: tuple[Array, Array], fx: Array, fy: Array,
+             colour: Array) -> Array:
+    """Bilinear crop `[Y, X, 3]` of two columns `[X]` and two rows `[Y]` a pixel, rounded to whole grey levels.
+
+    The second ones weigh `fx` `[X]` and `fy` `[Y]`. Levels are counted from `colour`, so that outside is 0.
+    """
+    def taps(places, axis):
+        inside = (places >= 0) & (places < frame.extent[axis])
+        return jnp.clip(places, 0, frame.pixels.shape[axis] - 1), inside.astype(jnp.float32)
+
+    columns_at, columns_inside = taps(jnp.stack(columns), 1)
+
+    def across(row):
+        y, y_inside = row
+
+        def column(x, x_inside):
+            pixels = frame.pixels.at[y[:, None], x[None]].get(mode="promise_in_bounds").astype(jnp.float32)
+            return (pixels - colour[None, None]) * (y_inside[:, None] * x_inside[None])[..., None]
+
+        left, right = map(column, columns_at, columns_inside)
+        return left + (right - left) * fx[None, :, None]
+
+    # A loop, because XLA would otherwise work out where the taps lie anew for each pixel, in one loop with all that a
+    # net does next: on a CPU that takes twice as long.
+    top, bottom = lax.map(across, taps(jnp.stack(rows), 0))
+    # Whole grey levels, as the published nets were trained on and tracked with.
+    return jnp.round(colour[None, None] + top + (bottom - top) * fy[:, None, None])
 
 
 def _taps(n: Array, size: int) -> tuple[Array, Array]:

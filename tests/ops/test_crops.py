@@ -134,6 +134,26 @@ def test_a_squeezed_window_is_resized_along_each_side_by_itself(resampling):
     np.testing.assert_allclose(across, narrow, atol=0 if resampling == "float" else 1)
 
 
+@pytest.mark.parametrize(("origin", "sides", "size"), [
+    ((5, 9), (40, 30), 32), ((-20, -7), (61, 40), 31), ((50, 33), (300, 7), 24), ((70, 50), (9, 200), 24),
+    ((-400, 10), (100, 20), 16), ((20, 10), (5, 3), 32)])
+def test_a_float_crop_is_that_of_a_padded_frame_interpolated(origin, sides, size):
+    pixels = np.random.default_rng(3).integers(0, 256, (60, 90, 3), np.uint8)
+    colour = np.float32([90, 7, 200])
+    ours = jax.jit(crops.resized, static_argnames="size")(
+        frame_of(pixels, pad=7), jnp.array(origin), jnp.array(sides), size=size, colour=jnp.asarray(colour))
+    window = np.empty((sides[1], sides[0], 3))
+    for y, x in np.ndindex(window.shape[:2]):
+        there = origin[1] + y, origin[0] + x
+        window[y, x] = pixels[there] if 0 <= there[0] < 60 and 0 <= there[1] < 90 else colour
+    (low, high, fy), (left, right, fx) = ((
+        np.clip(np.floor(at), 0, side - 1).astype(int), np.clip(np.floor(at) + 1, 0, side - 1).astype(int), at % 1)
+        for side in sides[::-1] for at in [(np.arange(size) + 0.5) * side / size - 0.5])
+    rows = window[low] * (1 - fy)[:, None, None] + window[high] * fy[:, None, None]
+    expected = rows[:, left] * (1 - fx)[None, :, None] + rows[:, right] * fx[None, :, None]
+    assert np.abs(ours - expected).max() <= 0.5 + 1e-4
+
+
 @pytest.mark.parametrize(("box", "margin", "whole", "origin", "sides"), [
     ((204, 150, 17, 50), 0.2, True, (200, 140), (23, 70)), ((204, 150, 17, 50), 2.0, True, (170, 50), (85, 250)),
     ((3, 2, 10, 11), 2.0, True, (-17, -20), (50, 55)), ((1.4, 1.6, 7, 9), 0.2, True, (0, 0), (9, 12)),
