@@ -7,8 +7,11 @@ peak. The CPU form ("fast") therefore becomes products wherever it can:
   depthwise                  shifted multiply-adds (`ops.shifted`)
   3x3, 5x5 of stride 1       Winograd F(2x2) (`ops.winograd`), dilated too
   11x11 stems of stride 2    patches in bands of rows (`ops.stem`)
+  3x3 stems                  shifted multiply-adds, a channel each
   groups                     each by itself, then concatenated
   everything else            `jax.lax`
+
+Three of them in a row, an inverted residual, may go through the image in bands (`ops.bands`).
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from siamjax.types import Array
 
 MIN_WINOGRAD_CHANNELS = 32  # below, the transforms cost more than the products save
 MIN_STEM_SIZE = 9  # XLA's own 7x7 is as fast
+MOST_SUMMED = 27  # numbers that an output of a summed convolution sees: a 3x3 stem on colours
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +131,7 @@ def _form(geometry: Geometry, x: Array, kernel: Array):
         return _winograd
     if size >= MIN_STEM_SIZE and channels <= 4 and geometry.stride == stem.STRIDE and geometry.dilation == 1:
         return _stem
-    return _lax
+    return _summed if size**2 * channels <= MOST_SUMMED and geometry.dilation == 1 else _lax
 
 
 def _fast(geometry: Geometry, x: Array, kernel: Array) -> Array:
@@ -147,6 +151,7 @@ def _fast_gradients(geometry: Geometry, x: Array, kernel: Array, dy: Array) -> t
     if form is _stem:
         (dx,) = jax.vjp(lambda x: _lax(geometry, x, kernel), x)[1](dy)
         return dx, stem.kernel_gradient(x, kernel, dy, padding=geometry.padding, precision=geometry.precision)
+    form = _lax if form is _summed else form  # the sum of a kernel's gradient is another one
     return jax.vjp(functools.partial(form, geometry), x, kernel)[1](dy)
 
 
@@ -164,21 +169,26 @@ def _grouped(geometry: Geometry, x: Array, kernel: Array) -> Array:
 
 
 def _product(geometry: Geometry, x: Array, kernel: Array) -> Array:
-    x = _padded(x, geometry.padding)[:, ::geometry.stride, ::geometry.stride]
+    x = padded(x, geometry.padding)[:, ::geometry.stride, ::geometry.stride]
     return lax.dot_general(x, kernel[0, 0], (((3,), (0,)), ((), ())), precision=geometry.precision)
 
 
-def _padded(x: Array, padding: int) -> Array:
+def padded(x: Array, padding: int) -> Array:
+    """`x` `[B, H, W, C]` with that many zeros on each side of each image."""
     return jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0))) if padding else x
 
 
 def _depthwise(geometry: Geometry, x: Array, kernel: Array) -> Array:
-    return shifted.depthwise(_padded(x, geometry.padding), kernel[None, :, :, 0], stride=geometry.stride,
+    return shifted.depthwise(padded(x, geometry.padding), kernel[None, :, :, 0], stride=geometry.stride,
                              dilation=geometry.dilation)
 
 
 def _stem(geometry: Geometry, x: Array, kernel: Array) -> Array:
     return stem.convolve(x, kernel, padding=geometry.padding, precision=geometry.precision)
+
+
+def _summed(geometry: Geometry, x: Array, kernel: Array) -> Array:
+    return shifted.convolve(padded(x, geometry.padding), kernel, stride=geometry.stride)
 
 
 def _winograd(geometry: Geometry, x: Array, kernel: Array) -> Array:

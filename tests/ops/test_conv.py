@@ -38,6 +38,9 @@ CASES = {
     "few channels": (9, 8, 4, 8, 3, {"padding": 1}),
     "stem": (43, 37, 3, 16, 11, {"stride": 2}),
     "stem padded": (30, 41, 3, 16, 11, {"stride": 2, "padding": 5}),
+    "3x3 stem": (11, 13, 3, 16, 3, {"stride": 2}),
+    "3x3 stem with a pixel over": (12, 10, 2, 16, 3, {"stride": 2}),
+    "3x3 stem padded": (12, 9, 3, 16, 3, {"stride": 2, "padding": 1}),
 }
 
 
