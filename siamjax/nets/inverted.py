@@ -14,6 +14,7 @@ from siamjax.fields import Channels, Kernel, Length, Lowering, Stride, Within
 from siamjax.nets.attention import ChannelAttention
 from siamjax.nets.layers import ConvNorm, Norm
 from siamjax.nets.trunk import normalised
+from siamjax.ops import bands, conv
 from siamjax.precision import PARITY, Precision
 from siamjax.types import Array
 
@@ -48,16 +49,26 @@ class InvertedResidual(nn.Module):
     def __call__(self, x: Array, *, train: bool = False) -> Array:
         """Maps `[B, H, W, C]` to `[B, H', W', features]`."""
         activate, inside = ACTIVATIONS[self.activation], self.inside or x.shape[-1]
-        y = x if self.inside is None else activate(self.conv(inside, 1, name="expand")(x, train=train))
-        y = self.conv(inside, self.kernel_size, stride=self.stride, dilation=self.dilation, groups=inside,
-                      padding=self.padding, name="depthwise")(y, train=train)
+        expand = None if self.inside is None else self.conv(inside, 1, name="expand")
+        depthwise = self.conv(inside, self.kernel_size, stride=self.stride, dilation=self.dilation, groups=inside,
+                              padding=self.padding, name="depthwise")
+        project = self.conv(self.features, 1, name="project")
+        if expand is not None and expand.prepared and not self.squeeze and bands.pays(x.shape, inside):
+            geometry = conv.Geometry(self.stride, self.padding, self.dilation, inside, expand.precision.lax)
+            dtype = expand.precision.dtype
+            weights = tuple((kernel.astype(dtype), bias.astype(dtype)) for kernel, bias in (
+                layer.folded() for layer in (expand, depthwise, project)))
+            y = bands.inverted_residual(x.astype(dtype), weights, activate, geometry, lowering=expand.lowering)
+            return x + y if self.stride == 1 and x.shape[-1] == self.features else y
+        y = x if expand is None else activate(expand(x, train=train))
+        y = depthwise(y, train=train)
         if not self.squeeze:
             y = activate(y)
         else:
             attend = ChannelAttention(self.conv, self.squeeze, "hard_sigmoid", name="squeeze")
             # Published MobileNetV3 nets activate first where there is no expansion, and last where there is one.
             y = attend(activate(y), train=train) if self.inside is None else activate(attend(y, train=train))
-        y = self.conv(self.features, 1, name="project")(y, train=train)
+        y = project(y, train=train)
         return x + y if self.stride == 1 and x.shape[-1] == self.features else y
 
 

@@ -77,6 +77,10 @@ class ConvNorm(nn.Module):
                              name="norm")(y).astype(dtype)
         return y
 
+    def folded(self) -> tuple[Array, Array]:
+        """Kernel `[k, k, C/groups, O]` and bias `[O]` of a prepared layer that is not transformed."""
+        return self.get_variable("params", "kernel"), self.get_variable("params", "bias")
+
     def _convolve(self, x: Array, kernel: Array | None = None) -> Array:
         """With the given kernel, or else with the prepared one."""
         if kernel is None and self.has_variable("params", "transformed"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import numpy as np
 import pytest
@@ -10,7 +12,9 @@ from flax import linen as nn
 from siamjax.nets.attention import ChannelAttention
 from siamjax.nets.inverted import FBNET_C, MOBILENET_V3_SMALL, Block, InvertedResidual, InvertedTrunk, multiple_of_8
 from siamjax.nets.layers import ConvNorm
+from siamjax.ops import bands
 from siamjax.weights import spec, zoo
+from siamjax.weights.prepare import prepare
 
 LIGHT = ("fear_xs", "nanotrack_v1", "nanotrack_v2", "nanotrack_v3")
 
@@ -56,6 +60,26 @@ def test_a_block_that_keeps_its_shape_adds_its_input():
     assert not np.any(strided.apply(variables, pixels))
 
 
+@pytest.mark.parametrize("changes", [{}, {"stride": 2}, {"squeeze": 8}, {"activation": "hard_swish"}], ids=str)
+def test_a_prepared_block_in_bands_equals_the_plain_one(changes, monkeypatch):
+    class Net(nn.Module):
+        prepared: bool = False
+
+        @nn.compact
+        def __call__(self, x):
+            conv = functools.partial(ConvNorm, prepared=self.prepared)
+            return InvertedResidual(4, 8, conv, **{"stride": 1, **changes})(x)
+
+    x = np.random.default_rng(0).normal(size=(1, 12, 10, 4)).astype(np.float32)
+    variables = Net().init(jax.random.key(0), x)
+    expected = Net().apply(variables, x)
+    net, prepared = prepare(Net(), variables, shapes=(x.shape,), platform="cpu")
+    monkeypatch.setattr(bands, "LARGEST", 0)
+    text = jax.jit(net.apply).lower(prepared, x).as_text()
+    assert ("while" in text) == ("squeeze" not in changes)
+    np.testing.assert_allclose(net.apply(prepared, x), expected, atol=3e-6 * np.abs(expected).max())
+
+
 def test_attention_weighs_whole_channels():
     x = np.random.default_rng(1).normal(size=(2, 3, 3, 8)).astype(np.float32)
     layer = ChannelAttention(ConvNorm)
@@ -67,7 +91,7 @@ def test_attention_weighs_whole_channels():
     assert np.ptp(ratio) > 0.01
 
 
-def test_depthwise_kernels_are_padded_by_half_and_only_the_stem_is_left_to_lax():
+def test_depthwise_kernels_are_padded_by_half_and_nothing_is_left_to_lax():
     found = {}
 
     def record(call, args, kwargs, context):
@@ -82,7 +106,7 @@ def test_depthwise_kernels_are_padded_by_half_and_only_the_stem_is_left_to_lax()
     assert found["block4/depthwise"] == (5, 2, 2)
     assert found["block7/depthwise"] == (3, 1, 1)
     assert len(found) == 16
-    assert str(jax.make_jaxpr(net.apply)(variables, image(64))).count("conv_general_dilated[") == 1
+    assert str(jax.make_jaxpr(net.apply)(variables, image(64))).count("conv_general_dilated[") == 0
 
 
 @pytest.mark.parametrize("name", LIGHT)
