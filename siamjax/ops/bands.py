@@ -20,7 +20,7 @@ from siamjax.types import Array
 
 Folded = tuple[Array, Array]  # kernel `[k, k, C, O]` and bias `[O]` of a convolution
 Weights = tuple[Folded, ...]  # three: of the expansion, the depthwise convolution and the projection
-LARGEST = 4 << 20  # bytes of an expanded map that is left whole: 2 MiB gained nothing, 6 a quarter
+LARGEST = 4 << 20  # bytes of an expanded map that is left whole; one of 2 MiB gains nothing by bands
 BAND = 1 << 19  # bytes of one that a band may have: a second-level cache
 
 
