@@ -22,8 +22,12 @@ class DataConfig:
     Attributes:
       patch_size: side of the patches, px; the exemplar square is `exemplar_size` of them. It should reach
         `AugmentConfig.reach`; what augmentation wants beyond the patch is filled with its mean colour.
-      exemplar_size: px that the exemplar square takes in a patch; the scale of all networks here.
+      exemplar_size: px that the exemplar square takes in a patch; the scale of nearly all networks here.
       context: margin of the exemplar square, as a part of width plus height.
+      squeezed: patches have the aspect of the box and are squeezed to a square, as a tracker's `squeezed` crops;
+        `context` is then a part of the width on the left and right, and of the height above and below.
+      search_scale: how large the object is in a search patch against an exemplar's: 0.56 for FEAR, whose crop of
+        256 px shows 5 widths of the object and that of 128 px 1.4; 1 for all others.
       max_gap: largest distance of the two frames of a pair, in frames of the track's own list.
       negative: share of pairs whose search shows another object.
       hard_negative: share of the negative pairs that show one hard to tell apart: of the same video or image,
@@ -50,6 +54,8 @@ class DataConfig:
     patch_size: int = 287
     exemplar_size: int = 127
     context: float = 0.5
+    squeezed: bool = False
+    search_scale: float = 1.0
     max_gap: int = 100
     negative: float = 0.0
     hard_negative: float = 0.0
@@ -72,6 +78,7 @@ class DataConfig:
             "patch_size": (self.exemplar_size <= self.patch_size <= 2048, "use exemplar_size to 2048"),
             "exemplar_size": (self.exemplar_size >= 1, "use 1 or more"),
             "context": (0 <= self.context <= 4, "use 0 to 4"),
+            "search_scale": (0.1 <= self.search_scale <= 4, "use 0.1 to 4"),
             "max_gap": (self.max_gap >= 0, "use 0 or more"),
             "negative": (0 <= self.negative <= 1, "use 0 to 1"),
             "hard_negative": (0 <= self.hard_negative <= 1, "use 0 to 1"),

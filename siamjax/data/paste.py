@@ -13,8 +13,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from PIL import Image, ImageFilter
 
-from siamjax.data.patches import context_patch
-from siamjax.ops.crops import context_side
+from siamjax.data.patches import context_patch, patch_scale
 
 MARGIN = 3  # px around a cutout, for its soft edge
 TURN = 0.25  # largest rotation, radians
@@ -86,15 +85,14 @@ def empty_patch(
 
 
 def make_sprite(
-    cutout: Cutout, random: np.random.Generator, *, exemplar_size: float, context: float
+    cutout: Cutout, random: np.random.Generator, *, exemplar_size: float, context: float, squeezed: bool = False
 ) -> Sprite | None:
-    """Turns, stretches and perhaps mirrors a cutout, at the scale where its exemplar square is as given.
+    """Turns, stretches and perhaps mirrors a cutout, at the scale where its exemplar crop is as given.
 
     Args:
       cutout: the object.
       random: source of the change.
-      exemplar_size: px that the exemplar square of the new box takes.
-      context: margin of the exemplar square.
+      exemplar_size, context, squeezed: of the new box, see `patch_scale`.
 
     Returns:
       The sprite; None where the object is so thin that nothing opaque is left.
@@ -105,14 +103,15 @@ def make_sprite(
     cos, sin = np.cos(angle), np.sin(angle)
     turn = np.array([[cos, -sin], [sin, cos]]) @ np.diag([mirror * stretch, 1 / stretch])
     extent = np.ptp(_rim(mask) @ turn.T, axis=0)
-    scale = exemplar_size / context_side(float(extent[0]), float(extent[1]), context)
+    scale = patch_scale(float(extent[0]), float(extent[1]), exemplar_size=exemplar_size, context=context,
+                        squeezed=squeezed)
 
     # Blocks of whole pixels are averaged first where it shrinks by 2 or more, as `context_patch` does.
-    step = max(1, int(1 / scale))
+    step = max(1, int(1 / scale.max()))
     colour, cover = Image.fromarray(pixels), Image.fromarray(mask.astype(np.uint8) * 255)
     if step > 1:
         colour, cover = colour.reduce(step), cover.reduce(step)
-    forward = scale * step * turn
+    forward = (scale * step)[:, None] * turn
     corners = _rim(mask) / step @ forward.T
     low = np.floor(corners.min(axis=0)) - MARGIN
     width, height = (np.ceil(corners.max(axis=0)) + MARGIN - low).astype(int).tolist()

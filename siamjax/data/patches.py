@@ -1,4 +1,4 @@
-"""Context patches: the square around an object, and its mask, where its exemplar square is 127 px wide."""
+"""Context patches: what lies around an object, and its mask, where its exemplar crop is 127 px wide."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ def context_patch(
     mean: np.ndarray,
     *,
     size: int,
-    exemplar_size: int = 127,
+    exemplar_size: float = 127,
     context: float = 0.5,
+    squeezed: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cuts the square centred on a box and resizes it bilinearly.
+    """Cuts the square centred on a box, or what is squeezed to one, and resizes it bilinearly.
 
     Unlike the references' crops, which round centre and side to whole pixels, the square is cut
     where it is, to a fraction of a pixel. Where it shrinks by 2 or more, blocks of whole pixels are averaged
@@ -29,54 +30,69 @@ def context_patch(
       box: `[4]` `xywh` of the object, image pixels; its sides are positive.
       mean: `[3]` mean colour of the image, rounded to fill what lies outside it.
       size: side of the patch, px.
-      exemplar_size: px that the exemplar square takes in the patch.
-      context: margin of the exemplar square.
+      exemplar_size, context, squeezed: see `patch_scale`.
 
     Returns:
       `[size, size, 3]` uint8 patch, and `[4]` float32 `xywh` of the object in it, patch pixels.
     """
-    left, top, scale = _square(box, size, exemplar_size, context)
-    patch = _resample(image, left, top, scale, size, np.rint(mean).astype(np.uint8))
-    sides = np.array([float(box[2]) * scale, float(box[3]) * scale])
+    corner, scale = _window(box, size, exemplar_size, context, squeezed)
+    patch = _resample(image, corner, scale, size, np.rint(mean).astype(np.uint8))
+    sides = np.asarray(box[2:], np.float64) * scale
     return patch, np.concatenate([size / 2 - sides / 2, sides]).astype(np.float32)
 
 
 def context_mask(
-    mask: np.ndarray, box: np.ndarray, *, size: int, exemplar_size: int = 127, context: float = 0.5
+    mask: np.ndarray, box: np.ndarray, *, size: int, exemplar_size: float = 127, context: float = 0.5,
+    squeezed: bool = False,
 ) -> np.ndarray:
     """Cuts an object's mask `[H, W]` bool as `context_patch` cuts its image.
 
     Returns:
       `[size, size]` uint8, how much of each pixel is the object's, 0..255; 0 outside the image.
     """
-    left, top, scale = _square(box, size, exemplar_size, context)
+    corner, scale = _window(box, size, exemplar_size, context, squeezed)
     # Not a view of the bytes: those of Pillow's bools are 255.
     levels = np.where(mask[..., None], np.uint8(255), np.uint8(0))
-    return _resample(levels, left, top, scale, size, np.zeros(1, np.uint8))[..., 0]
+    return _resample(levels, corner, scale, size, np.zeros(1, np.uint8))[..., 0]
 
 
-def _square(box: np.ndarray, size: int, exemplar_size: int, context: float) -> tuple[float, float, float]:
-    """Left and top edge, image px, of the square that a patch shows; and patch px per image px."""
+def patch_scale(
+    width: float, height: float, *, exemplar_size: float, context: float, squeezed: bool = False
+) -> np.ndarray:
+    """Patch px per image px, `[2]` along x and y, for a `width` x `height` object.
+
+    Args:
+      width, height: of the object's box, image pixels.
+      exemplar_size: px that the exemplar crop takes in the patch.
+      context: margin of the exemplar crop: of a square as `ops.crops.context_side` has it; of a squeezed one, as
+        `ops.crops.box_window` does.
+      squeezed: the exemplar crop has the box's aspect, and is squeezed to a square.
+    """
+    if squeezed:
+        return exemplar_size / ((1 + 2 * context) * np.array([width, height]))
+    return np.full(2, exemplar_size / context_side(width, height, context))
+
+
+def _window(
+    box: np.ndarray, size: int, exemplar_size: float, context: float, squeezed: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Left upper corner `[2]`, image px, of what a patch shows; and patch px per image px `[2]`."""
     x, y, width, height = (float(value) for value in box)
-    scale = exemplar_size / context_side(width, height, context)
-    side = size / scale
-    return x + width / 2 - side / 2, y + height / 2 - side / 2, scale
+    scale = patch_scale(width, height, exemplar_size=exemplar_size, context=context, squeezed=squeezed)
+    return np.array([x + width / 2, y + height / 2]) - size / scale / 2, scale
 
 
 def _resample(
-    image: np.ndarray, left: float, top: float, scale: float, size: int, colour: np.ndarray
+    image: np.ndarray, corner: np.ndarray, scale: np.ndarray, size: int, colour: np.ndarray
 ) -> np.ndarray:
-    """`[size, size, C]` uint8 of the square of an image `[H, W, C]` at `(left, top)`, `colour` `[C]` outside."""
-    step = max(1, int(1 / scale))
-    offsets = (np.arange(size) + 0.5) / scale  # of patch pixels' centres from the square's corner, image px
+    """`[size, size, C]` uint8 of the part of an image `[H, W, C]` at `corner`, `colour` `[C]` outside."""
     # Only what the image reaches is resampled: the rest, most of the patch of a large object, has one colour.
-    columns = _Axis.make(left, offsets, step, image.shape[1])
-    rows = _Axis.make(top, offsets, step, image.shape[0])
+    columns, rows = (_Axis.make(corner[axis], scale[axis], size, image.shape[1 - axis]) for axis in (0, 1))
     patch = _filled(size, size, colour)
     if columns.cells and rows.cells:
-        canvas = _window(image, columns.start, rows.start, columns.cells * step, rows.cells * step, colour)
-        if step > 1:
-            blocks = canvas.reshape(rows.cells, step, columns.cells, step, image.shape[2])
+        canvas = _cut(image, columns.start, rows.start, columns.cells * columns.step, rows.cells * rows.step, colour)
+        if columns.step > 1 or rows.step > 1:
+            blocks = canvas.reshape(rows.cells, rows.step, columns.cells, columns.step, image.shape[2])
             canvas = blocks.mean(axis=(1, 3), dtype=np.float32)
         mixed = _mix_columns(_mix_rows(canvas, rows.index, rows.weight), columns.index, columns.weight)
         patch[rows.reached, columns.reached] = np.rint(mixed)
@@ -88,19 +104,23 @@ class _Axis(NamedTuple):
 
     Attributes:
       start: of the cells, image px.
+      step: image px a cell.
       cells: their number; 0 where the patch does not reach the image.
       reached: the patch pixels that take something from the image.
       index, weight: `[n]` of each of those, its first cell and the part of the second.
     """
 
     start: int
+    step: int
     cells: int
     reached: slice
     index: np.ndarray
     weight: np.ndarray
 
     @classmethod
-    def make(cls, edge: float, offsets: np.ndarray, step: int, length: int) -> _Axis:
+    def make(cls, edge: float, scale: float, size: int, length: int) -> _Axis:
+        step = max(1, int(1 / scale))
+        offsets = (np.arange(size) + 0.5) / scale  # of patch pixels' centres from the edge, image px
         origin = int(np.floor(edge)) - step
         position = (edge - origin + offsets) / step - 0.5
         floor = np.floor(position)
@@ -110,13 +130,13 @@ class _Axis(NamedTuple):
         reached = slice(*np.searchsorted(first, [low - 1, high + 1]).tolist())
         first = first[reached]
         if not len(first):
-            return cls(0, 0, reached, first, np.empty(0, np.float32))
+            return cls(0, step, 0, reached, first, np.empty(0, np.float32))
         begin = int(first[0])
         weight = (position - floor).astype(np.float32)[reached]
-        return cls(origin + begin * step, int(first[-1]) + 2 - begin, reached, first - begin, weight)
+        return cls(origin + begin * step, step, int(first[-1]) + 2 - begin, reached, first - begin, weight)
 
 
-def _window(
+def _cut(
     image: np.ndarray, x0: int, y0: int, width: int, height: int, colour: np.ndarray
 ) -> np.ndarray:
     """`[height, width, C]` uint8 of the image from `(x0, y0)`, `colour` outside it."""

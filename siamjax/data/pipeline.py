@@ -6,6 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 from collections.abc import Sequence as Listing
+from typing import Any
 
 import grain
 import jax
@@ -16,11 +17,10 @@ from siamjax.data.cache import Decoded, ImageCache
 from siamjax.data.config import DataConfig, wide
 from siamjax.data.damage import Damaged, Unreadable
 from siamjax.data.pairs import ATTEMPT, Pair, PairTable, Shot, make_table
-from siamjax.data.patches import context_mask, context_patch
+from siamjax.data.patches import context_mask, context_patch, patch_scale
 from siamjax.data.sequences import MaskedTrack, Track
 from siamjax.data.synthetic import make_tracks
 from siamjax.errors import ConfigError
-from siamjax.ops.crops import context_side
 from siamjax.types import PairBatch
 
 __all__ = ["DataConfig", "batches", "make_sample"]
@@ -128,14 +128,15 @@ def _sample(table: PairTable, cache: ImageCache, seed: int, index: int) -> PairB
 
 def _attempt(table: PairTable, cache: ImageCache, seed: int, index: int, attempt: int) -> PairBatch:
     pair = table.draw(seed, index, attempt)
-    exemplar, exemplar_box = _cut(table, cache, pair.exemplar)
+    exemplar, exemplar_box = _cut(table, cache, pair.exemplar, 1.0)
     random = _generator(seed, index, PASTE, attempt)
     pasted = None if pair.background is None else _paste(table, cache, pair, random)
     if pasted is not None:
         search, search_box, mask = pasted
     else:
-        same = pair.search == pair.exemplar
-        search, search_box = (exemplar, exemplar_box) if same else _cut(table, cache, pair.search)
+        zoom = table.config.search_scale
+        same = pair.search == pair.exemplar and zoom == 1
+        search, search_box = (exemplar, exemplar_box) if same else _cut(table, cache, pair.search, zoom)
         mask = _cut_mask(table, cache, pair.search) if table.config.masks and pair.similar else None
         if pair.distractors:
             sprites, room = _distractors(table, cache, pair, random), _frame_box(table, pair.search, search_box)
@@ -155,20 +156,24 @@ def _image(table: PairTable, cache: ImageCache, shot: Shot) -> Decoded:
     return cache.get(track.key(shot.frame), lambda: track.read(shot.frame))
 
 
-def _cut(table: PairTable, cache: ImageCache, shot: Shot) -> tuple[np.ndarray, np.ndarray]:
+def _crop(config: DataConfig, zoom: float) -> dict[str, Any]:
+    """How an exemplar crop lies in a patch `zoom` times as large, see `patch_scale`."""
+    return {"exemplar_size": zoom * config.exemplar_size, "context": config.context, "squeezed": config.squeezed}
+
+
+def _cut(table: PairTable, cache: ImageCache, shot: Shot, zoom: float) -> tuple[np.ndarray, np.ndarray]:
     config, image = table.config, _image(table, cache, shot)
     return context_patch(
         image.pixels,
         table.tracks[shot.track].boxes[shot.frame],
         image.mean,
         size=config.patch_size,
-        exemplar_size=config.exemplar_size,
-        context=config.context,
+        **_crop(config, zoom),
     )
 
 
 def _cut_mask(table: PairTable, cache: ImageCache, shot: Shot) -> np.ndarray | None:
-    """The mask that belongs to the patch of a shot, `[S, S]` uint8 0..255; None where it is not known."""
+    """The mask that belongs to the search patch of a shot, `[S, S]` uint8 0..255; None where it is not known."""
     config, track = table.config, table.tracks[shot.track]
     if not (isinstance(track, MaskedTrack) and track.masked[shot.frame]):
         return None
@@ -176,8 +181,7 @@ def _cut_mask(table: PairTable, cache: ImageCache, shot: Shot) -> np.ndarray | N
         _mask(cache, track, shot.frame),
         track.boxes[shot.frame],
         size=config.patch_size,
-        exemplar_size=config.exemplar_size,
-        context=config.context,
+        **_crop(config, config.search_scale),
     )
 
 
@@ -202,7 +206,7 @@ def _paste(
     if target is None or pair.background is None:
         return None
     width, height = table.tracks[pair.search.track].boxes[pair.search.frame, 2:].tolist()
-    zoom = config.exemplar_size / context_side(width, height, config.context)
+    zoom = float(np.sqrt(patch_scale(width, height, **_crop(config, config.search_scale)).prod()))
     image = _image(table, cache, pair.background)
     patch = paste.empty_patch(image.pixels, image.mean, random, size=config.patch_size, zoom=zoom)
     patch, box = paste.paste_target(patch, target, _distractors(table, cache, pair, random), random)
@@ -225,9 +229,7 @@ def _sprite(
     cutout = paste.cut_out(_image(table, cache, shot).pixels, _mask(cache, track, shot.frame))
     if cutout is None:
         return None
-    return paste.make_sprite(
-        cutout, random, exemplar_size=size * config.exemplar_size, context=config.context
-    )
+    return paste.make_sprite(cutout, random, **_crop(config, size * config.search_scale))
 
 
 def _stack(samples: Listing[PairBatch]) -> PairBatch:

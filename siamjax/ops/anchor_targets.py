@@ -85,8 +85,8 @@ def assign(key: Array, box_cxcywh: Array, similar: Array, *, grid: int, anchors:
     overlap = _overlap(box_cxcywh, grid, anchors)
     candidates = _labels(overlap, box_cxcywh, similar, grid, anchors, config)
     positive_key, negative_key = jax.random.split(key)
-    positive = _draw(positive_key, candidates == 1, config.positives, config.positives)
-    negative = _draw(negative_key, candidates == 0, jnp.where(similar, config.negatives, config.distractors),
+    positive = draw(positive_key, candidates == 1, config.positives, config.positives)
+    negative = draw(negative_key, candidates == 0, jnp.where(similar, config.negatives, config.distractors),
                      max(config.negatives, config.distractors))
     cls = jnp.where(positive, 1, jnp.where(negative, 0, IGNORED)).astype(jnp.int32)
     # The box of another object may be of any size: its logarithm must not reach the loss.
@@ -124,7 +124,7 @@ def _around(centre: Array, grid: int, stride: int, block: int) -> Array:
     return near[1][:, None] & near[0][None, :]
 
 
-def _draw(key: Array, candidates: Array, limit: Array | int, most: int) -> Array:
+def draw(key: Array, candidates: Array, limit: Array | int, most: int) -> Array:
     """At most `limit` of `candidates` `[N]`, every subset of that size alike likely; `most` bounds `limit`."""
     tickets = jnp.where(candidates, jax.random.uniform(key, candidates.shape), -1.0)
     best, index = lax.top_k(tickets, min(most, candidates.size))

@@ -100,6 +100,10 @@ class Experiment:
         if (self.tracker is None) == (self.embedder is None):
             raise ConfigError("the weights are to be for a tracker or an embedding net, one of them",
                               where="Experiment", do="give tracker or embedder")
+        squeezed = getattr(self.use, "squeezed", False)  # settings without the word cut squares
+        if squeezed != self.data.squeezed:
+            raise ConfigError(f"crops are {'squeezed' if squeezed else 'squares'} in use, and are not in the training",
+                              where="data.squeezed", do=f"set it to {str(squeezed).lower()}")
         if isinstance(self.objective, EmbeddingObjective):
             self.objective.check(batch_size=self.batch_size, negative=self.data.negative)
         if self.embedder and self.data.synthetic_share and "words" in (self.embedder.first.modality,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -18,11 +18,12 @@ from siamjax.training.freezing import Phase, starts
 from siamjax.types import Array, Params
 
 Schedule = Callable[[Any], Array]  # step to rate
+MOMENTA = (optax.TraceState, optax.ScaleByAdamState)
 
 
 @dataclasses.dataclass(frozen=True)
 class OptimConfig:
-    """SGD with momentum, as PyTorch has it: decay joins the gradient, the rate multiplies the momentum.
+    """SGD with momentum, or Adam, as PyTorch has them: decay joins the gradient, the rate multiplies what comes of it.
 
     The rate changes once an epoch. After `warmup_epochs` that rise from `warmup_lr`, by equal factors that stop one
     short of `peak_lr`, it falls from `peak_lr` by equal factors.
@@ -41,6 +42,7 @@ class OptimConfig:
       thaw: `(start of path, epoch)`, parameters among the frozen that train from that epoch on. All momentum is
         forgotten then, for PySOT builds its optimiser anew.
       factors: `(start of path, factor)` on the rate; of several that fit, the longest holds.
+      rule: "sgd", or "adam", whose second moments fade by 0.999 a step.
     """
 
     peak_lr: float = 1e-2
@@ -56,8 +58,11 @@ class OptimConfig:
     frozen: tuple[str, ...] = ()
     thaw: tuple[tuple[str, int], ...] = ()
     factors: tuple[tuple[str, float], ...] = ()
+    rule: Literal["sgd", "adam"] = "sgd"
 
     def __post_init__(self):
+        if self.rule not in ("sgd", "adam"):
+            raise ConfigError(f"rule is {self.rule!r}", where="OptimConfig.rule", do="use 'sgd' or 'adam'")
         for name in ("peak_lr", "final_lr", "warmup_lr", "base_lr"):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
@@ -128,15 +133,19 @@ def make_optimiser(config: OptimConfig, schedule: Schedule, phase: Phase) -> opt
     return optax.chain(
         optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity(),
         optax.add_decayed_weights(config.weight_decay, mask=trains),
-        optax.trace(config.momentum),
+        optax.trace(config.momentum) if config.rule == "sgd" else optax.scale_by_adam(config.momentum),
         optax.stateless(scale),
         optax.scale_by_learning_rate(schedule))
 
 
 def forget_momentum(opt_state: Any, when: Array) -> Any:
-    """The state of the optimiser, its momentum 0 if `when` `[]` holds."""
-    trace = optax.tree.get(opt_state, "trace")
-    return optax.tree.set(opt_state, trace=jax.tree.map(lambda leaf: jnp.where(when, 0.0, leaf), trace))
+    """The state of the optimiser, its momentum (and Adam's second moments and count) 0 if `when` `[]` holds."""
+    def forget(state):
+        if not isinstance(state, MOMENTA):
+            return state
+        return jax.tree.map(lambda leaf: jnp.where(when, jnp.zeros_like(leaf), leaf), state)
+
+    return jax.tree.map(forget, opt_state, is_leaf=lambda state: isinstance(state, MOMENTA))
 
 
 def check_paths(config: OptimConfig, params: Params) -> None:

@@ -1,8 +1,9 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from siamjax.data.patches import context_patch
+from siamjax.data.patches import context_mask, context_patch
 from siamjax.ops.crops import context_side
 
 Y, X = np.mgrid[:200, :300].astype(np.float32) + 0.5
@@ -53,3 +54,28 @@ def test_fine_texture_is_averaged_and_not_aliased():
     checks = np.repeat((255 * odd).astype(np.uint8)[..., None], 3, axis=2)
     patch, _ = cut((100, 100, 200, 200), 127, checks)
     assert np.abs(patch[20:-20, 20:-20].astype(float) - 127.5).max() < 20  # single pixels would be 127 off
+
+
+@pytest.mark.parametrize("box", [(100, 60, 90, 30), (120, 20, 20, 140), (-10, 150, 60, 80)])
+def test_squeezed_patch_has_the_aspect_of_the_box(box):
+    """The object is a square in it, and each axis is sampled at a scale of its own."""
+    size = 200
+    patch, new = context_patch(IMAGE, np.float32(box), MEAN, size=size, exemplar_size=128, context=0.2, squeezed=True)
+    side = 128 / 1.4
+    np.testing.assert_allclose(new, [100 - side / 2, 100 - side / 2, side, side], rtol=1e-6)
+    centres = np.arange(size) + 0.5
+    x, y = (box[axis] + (centres - new[axis]) * box[2 + axis] / side for axis in (0, 1))
+    inside_x, inside_y = (x > 3) & (x < 297), (y > 3) & (y < 197)
+    seen = patch[np.ix_(inside_y, inside_x)].astype(np.float32)
+    np.testing.assert_allclose(seen[..., 0], np.broadcast_to(0.8 * x[inside_x], seen.shape[:2]), atol=1.3)
+    np.testing.assert_allclose(seen[..., 1], np.broadcast_to(y[inside_y][:, None], seen.shape[:2]), atol=1.3)
+
+
+def test_squeezed_mask_is_cut_as_its_image():
+    mask = np.zeros((200, 300), bool)
+    mask[50:80, 60:160] = True
+    box, how = np.float32([60, 50, 100, 30]), {"size": 128, "exemplar_size": 128, "context": 0.2, "squeezed": True}
+    levels = np.repeat(np.where(mask, np.uint8(255), np.uint8(0))[..., None], 3, axis=2)
+    cut = context_mask(mask, box, **how)
+    np.testing.assert_array_equal(cut, context_patch(levels, box, np.zeros(3), **how)[0][..., 0])
+    assert abs((cut > 127).mean() - (1 / 1.4) ** 2) < 0.02

@@ -87,3 +87,15 @@ def test_optimiser_of_each_phase_goes_on_with_the_state_of_the_one_before():
     updates, _ = after.update(ones, forget_momentum(state, jnp.array(True)), PARAMS)
     assert float(updates["bias"]) == -1.5
     chex.assert_trees_all_equal(forget_momentum(state, jnp.array(False)), state)
+
+
+def test_adam_forgets_its_moments_and_their_age():
+    config = OptimConfig(peak_lr=1.0, final_lr=1.0, rule="adam", frozen=("backbone",), thaw=(("backbone/conv10", 1),))
+    before, after = (make_optimiser(config, make_schedule(config, 2, 10), phase) for phase in config.phases(10))
+    ones, start = jax.tree.map(jnp.ones_like, PARAMS), before.init(PARAMS)
+    updates, state = before.update(ones, start, PARAMS)
+    assert not any(leaf.any() for leaf in jax.tree.leaves(updates["backbone"]))
+    forgotten = after.update(ones, forget_momentum(state, jnp.array(True)), PARAMS)[0]
+    chex.assert_trees_all_equal(forgotten, after.update(ones, start, PARAMS)[0])
+    assert forgotten["backbone"]["conv10"]["kernel"].all()
+    chex.assert_trees_all_equal(forget_momentum(state, jnp.array(False)), state)

@@ -75,6 +75,21 @@ def test_updates_are_those_of_sgd_with_momentum_in_pytorch():
         np.testing.assert_allclose(params["w"], p, rtol=1e-6)
 
 
+def test_updates_are_those_of_adam_in_pytorch():
+    """By hand: first and second moments of (gradient + decay p), each over what its start from 0 leaves out."""
+    config = OptimConfig(peak_lr=0.1, final_lr=0.1, momentum=0.9, weight_decay=0.5, rule="adam")
+    tx = make_optimiser(config, make_schedule(config, 1, 10), config.phases(10)[0])
+    params = {"w": jnp.array([1.0, -2.0])}
+    p, m, v, state = np.array([1.0, -2.0]), np.zeros(2), np.zeros(2), tx.init(params)
+    for step, gradient in enumerate((np.array([3.0, 4.0]), np.array([0.1, 0.2]), np.array([-5.0, 0.0])), start=1):
+        updates, state = tx.update({"w": jnp.asarray(gradient, jnp.float32)}, state, params)
+        params = {"w": params["w"] + updates["w"]}
+        gradient = gradient + 0.5 * p
+        m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+        p = p - 0.1 * (m / (1 - 0.9**step)) / (np.sqrt(v / (1 - 0.999**step)) + 1e-8)
+        np.testing.assert_allclose(params["w"], p, rtol=1e-5)
+
+
 def test_factors_and_frozen_go_by_whole_names_and_the_longest_holds():
     config = OptimConfig(peak_lr=1.0, final_lr=1.0, weight_decay=0.0, frozen=("backbone/conv1",),
                          factors=(("backbone", 2.0), ("backbone/conv10", 3.0), ("bias", 5.0)))

@@ -1,0 +1,31 @@
+"""FEAR with a narrow trunk, which two CPU cores train in minutes on the data the package draws itself.
+
+    siamjax train experiments/fear_tiny.py --output runs/tiny_fear                # moving shapes
+    siamjax train experiments/fear_tiny.py --output runs/tiny_fear --data DIR     # one's own data
+"""
+
+from siamjax.data.augment import AugmentConfig, Jitter
+from siamjax.data.pipeline import DataConfig
+from siamjax.nets.anchor_free_heads import PixelwiseHead
+from siamjax.nets.inverted import Block, InvertedTrunk
+from siamjax.nets.siamrpn import SiamRPN
+from siamjax.ops.point_targets import InsideRule
+from siamjax.training.experiment import Experiment
+from siamjax.training.optim import OptimConfig
+from siamjax.training.point_objective import PointObjective
+from siamjax.weights.zoo import ZOO
+
+# FBNet-C at a third of its width and depth: the same strides and sizes, so the tracker's settings are the same too.
+blocks = (Block(8, 3, 2, 3), Block(12, 5, 2, 3), Block(24, 5, 2, 3), Block(24, 5, 1, 3), Block(32, 5, 1, 3))
+augment = AugmentConfig(exemplar_size=128, search_size=256, exemplar=Jitter(shift=0, stretch=0),
+                        search=Jitter(shift=48, stretch=0.25, per_axis=True))
+
+config = Experiment(
+    name="fear_tiny", batch_size=8, epochs=10, steps_per_epoch=100,
+    net=SiamRPN(InvertedTrunk(blocks, stem=8, projection=48, normalise=True), PixelwiseHead(hidden=48, depth=1)),
+    objective=PointObjective(assign=InsideRule(), box_loss="iou"), tracker=ZOO["fear_xs"].tracker.config,
+    data=DataConfig(patch_size=augment.reach, squeezed=True, exemplar_size=128, context=0.2, search_scale=0.56,
+                    negative=0.1),
+    augment=augment,
+    optim=OptimConfig(rule="adam", peak_lr=2e-3, final_lr=1e-4, reach_final=True, weight_decay=0.0, clip_norm=10.0),
+    checkpoint_every=250, log_every=50)
