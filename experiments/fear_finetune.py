@@ -20,6 +20,6 @@ config = dataclasses.replace(
     parent, name="fear_finetune", net=ZOO["fear_xs"].tracker.net, init_parts=None, batch_size=16, epochs=20,
     steps_per_epoch=100, data=dataclasses.replace(wide(parent.data), max_gap=100, negative=0.1, image_share=0.3),
     augment=dataclasses.replace(parent.augment, flip=0.5),
-    optim=OptimConfig(rule="adam", peak_lr=1e-5, final_lr=1e-6, weight_decay=0.0, warmup_steps=100,
+    optim=OptimConfig(rule="adam", peak_lr=1e-5, final_lr=1e-6, reach_final=True, weight_decay=0.0, warmup_steps=100,
                       frozen=("backbone/stem", *(f"backbone/block{number}" for number in range(8)))),
     norm_mode="eval", ema=0.998, checkpoint_every=200, log_every=20)

@@ -35,5 +35,5 @@ config = Experiment(
     data=DataConfig(patch_size=511, squeezed=True, exemplar_size=128, context=0.2, search_scale=0.56, max_gap=70,
                     image_share=0.1, min_side=1, min_area=1, max_side=1e5, min_fraction=0.0, max_fraction=1.0,
                     max_aspect=1e5),
-    augment=augment, optim=OptimConfig(rule="adam", peak_lr=1.4e-4, final_lr=1e-6, weight_decay=0.0),
+    augment=augment, optim=OptimConfig(rule="adam", peak_lr=1.4e-4, final_lr=1e-6, reach_final=True, weight_decay=0.0),
     init_from="fear_xs", init_parts=(("backbone", "backbone"),))

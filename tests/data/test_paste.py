@@ -107,6 +107,28 @@ def test_a_pasted_target_lies_over_its_distractors(shape, other, seed):
     assert (redness(among) > 0.5).sum() > 1.2 * (redness(alone) > 0.5).sum()
 
 
+@pytest.mark.parametrize("shape", [(30, 90), (120, 40)])
+def test_a_squeezed_object_is_a_square(shape):
+    sprite = paste.make_sprite(red_cutout(*shape), generator(1), exemplar_size=128, context=0.2, squeezed=True)
+    np.testing.assert_allclose(sprite.box[2:], 128 / 1.4, rtol=0.08)
+
+
+def test_squeezed_pairs_show_all_that_others_do():
+    """Every object is 51.2 px wide and high in the search, pasted or not, and its mask lies where its box is."""
+    config = DataConfig(patch_size=160, exemplar_size=128, context=0.2, squeezed=True, search_scale=0.56, paste=0.5,
+                        distractors=0.5, masks=True)
+    sample = make_sample(make_tracks(seed=2), config, seed=0)
+    pairs = [sample(index) for index in range(24)]
+    for pair in pairs:
+        np.testing.assert_allclose(pair.exemplar_box[2:], 128 / 1.4, rtol=1e-5)
+        np.testing.assert_allclose(pair.search_box[2:], 51.2, atol=6)  # a pasted one loses its soft edge
+        if pair.masked and not pair.search_mask[0].any():
+            seen = extent(pair.search_mask > 127)
+            assert (seen[:2] >= pair.search_box[:2] - 3).all()
+            assert (seen[:2] + seen[2:] <= pair.search_box[:2] + pair.search_box[2:] + 3).all()
+    assert len({tuple(pair.search_box) for pair in pairs}) > 5  # pasted ones differ by their whole pixels
+
+
 def test_distractors_keep_to_the_frame_where_they_can():
     box, room = np.float32([140, 140, 30, 30]), np.array([130, 130, 181, 50])  # padding left, above and below
     sprite = paste.make_sprite(red_cutout(30, 30), generator(0), exemplar_size=60, context=0.5)

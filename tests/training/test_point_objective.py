@@ -170,36 +170,36 @@ def test_settings_out_of_range_are_errors(wrong, where):
         PointObjective(**wrong)
 
 
-# The step, with nets small enough to train in seconds.
+# The step, with small nets; the contract suite has two steps of each tracker.
 
-BLOCKS = (Block(6, 3, 2, None), Block(8, 3, 2, 2), Block(8, 3, 2, 2))
+BLOCKS = (Block(6, 3, 4, None), Block(8, 3, 2, 2))
 CASES = {
-    "fear": (FEAR, PixelwiseHead(hidden=8, depth=1, lowering="lax")),
-    "nanotrack": (NANOTRACK, NanoTrackV3Head(hidden=6, depth=2, lowering="lax")),
+    "fear": (FEAR, PixelwiseHead(hidden=8, depth=0)),
+    "nanotrack": (NANOTRACK, NanoTrackV3Head(hidden=6, depth=1)),
 }
 OPTIM = OptimConfig(peak_lr=3e-2, final_lr=3e-2, weight_decay=1e-4, clip_norm=10.0)
 
 
 def net_of(head):
-    return SiamRPN(InvertedTrunk(BLOCKS, stem=4, projection=8, lowering="lax"), head)
+    return SiamRPN(InvertedTrunk(BLOCKS, stem=4, projection=8), head)
 
 
 def batch_of(size=8):
     random = np.random.default_rng(0)
-    exemplar, search = random.integers(0, 100, (2, size, 128, 128, 3), np.uint8)
-    shift = random.integers(-16, 17, (size, 2))
+    exemplar, search = random.integers(0, 100, (2, size, 96, 96, 3), np.uint8)
+    shift = random.integers(-12, 13, (size, 2))
     for image, moves in ((exemplar, np.zeros_like(shift)), (search, shift)):
         for pixels, (x, y) in zip(image, moves, strict=True):
-            pixels[38 + y:90 + y, 38 + x:90 + x] += np.uint8(120)
-    box = np.tile(np.float32([38, 38, 52, 52]), (size, 1))
+            pixels[24 + y:72 + y, 24 + x:72 + x] += np.uint8(120)
+    box = np.tile(np.float32([24, 24, 48, 48]), (size, 1))
     return PairBatch(exemplar, search, box, box + np.pad(shift, ((0, 0), (0, 2))).astype(np.float32),
                      np.arange(size) % 5 != 4, np.arange(size, dtype=np.int32))
 
 
 def augment(key, batch):
     keys = jax.vmap(lambda index: rngs.stream(key, "objective", index))(batch.index)
-    crop = batch.exemplar[:, 24:104, 24:104].astype(jnp.float32)
-    return TrainPair(crop, batch.search.astype(jnp.float32), batch.exemplar_box - 24, batch.search_box,
+    crop = batch.exemplar[:, 16:80, 16:80].astype(jnp.float32)
+    return TrainPair(crop, batch.search.astype(jnp.float32), batch.exemplar_box - 16, batch.search_box,
                      batch.similar, batch.index, keys)
 
 
@@ -208,7 +208,7 @@ def run(name, devices, steps):
     objective, head = CASES[name]
     phase, net = OPTIM.phases(10)[0], net_of(head)
     tx = make_optimiser(OPTIM, make_schedule(OPTIM, 2, 10), phase)
-    variables = jax.jit(net.init)(jax.random.key(1), jnp.zeros((1, 80, 80, 3)), jnp.zeros((1, 128, 128, 3)))
+    variables = jax.jit(net.init)(jax.random.key(1), jnp.zeros((1, 64, 64, 3)), jnp.zeros((1, 96, 96, 3)))
     step = jax.jit(jax.vmap(make_train_step(net, objective, tx, augment, phase), axis_name=AXIS))
     state = new_state(variables, tx, jax.random.key(2), ema=False)
     state = jax.tree.map(lambda leaf: jnp.stack([leaf] * devices), state)
@@ -219,13 +219,15 @@ def run(name, devices, steps):
     return jax.tree.map(lambda leaf: leaf[0], state.params), losses
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_training_lowers_the_loss_and_finds_the_box(name):
-    losses = run(name, 1, 25)[1]
-    assert losses[-1]["loss"] < 0.8 * losses[0]["loss"]
+    losses = run(name, 1, 15)[1]
+    assert losses[-1]["loss"] < 0.9 * losses[0]["loss"]
     assert losses[-1]["iou"] > losses[0]["iou"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_four_devices_give_what_one_gives(name):
     one, four = run(name, 1, 2), run(name, 4, 2)

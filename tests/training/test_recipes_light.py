@@ -28,7 +28,7 @@ from siamjax.weights import files, zoo
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 RECIPES = {  # batch, epochs, steps an epoch, share of negative pairs, rates of the first and the last epoch
-    "fear_xs": (128, 150, 9140, 0.0, 1.4e-4, 1.45e-6),
+    "fear_xs": (128, 150, 9140, 0.0, 1.4e-4, 1e-6),
     "nanotrack_v1": (32, 50, 3125, 0.2, 1e-3, 5e-4),
     "nanotrack_v2": (32, 50, 3125, 0.2, 1e-3, 5e-4),
     "nanotrack_v3": (64, 50, 6250, 0.2, 1e-3, 5e-4)}
@@ -111,13 +111,22 @@ class Photo:
 
 
 @pytest.mark.parametrize("name", SQUEEZED)
+def test_all_fears_cut_alike(name):
+    """So that what holds of the crops of one of them holds of the others'."""
+    mine, tiny = recipe(name), recipe("fear_tiny")
+    for setting in ("squeezed", "exemplar_size", "context", "search_scale"):
+        assert getattr(mine.data, setting) == getattr(tiny.data, setting)
+    assert (mine.tracker, mine.augment.exemplar_size, mine.augment.search_size) == (tiny.tracker, 128, 256)
+
+
 @pytest.mark.parametrize("box", [(100, 80, 60, 30), (150, 60, 40, 90), (4, 150, 50, 50)])
-def test_crops_of_a_training_are_those_of_its_tracker(name, box):
+def test_crops_of_a_training_are_those_of_its_tracker(box):
     """But that its tracker cuts windows of whole pixels."""
-    config = recipe(name)
+    config = recipe("fear_tiny")
+    config = dataclasses.replace(config, data=dataclasses.replace(config.data, negative=0.0, patch_size=256))
     still = dataclasses.replace(config.augment, exemplar=STILL, search=STILL, grey=0.0, flip=0.0)
     photo = Photo(box)
-    (batch,) = (next(batches([photo], dataclasses.replace(config.data, negative=0.0), seed=0, batch_size=1)),)
+    batch = next(batches([photo], config.data, seed=0, batch_size=1))
     pair = make_augment(still)(jax.random.key(0), batch)
     frame = as_frame(photo.read(0))
     centre, size = photo.boxes[0, :2] + photo.boxes[0, 2:] / 2, photo.boxes[0, 2:]
@@ -139,6 +148,14 @@ def test_crops_that_are_not_those_of_the_tracker_are_an_error(name, squeezed, sa
     config = recipe(name)
     with pytest.raises(ConfigError, match=says):
         dataclasses.replace(config, data=dataclasses.replace(config.data, squeezed=squeezed))
+
+
+def test_settings_of_an_objective_change_by_path():
+    changed = replace_by_path(replace_by_path(recipe("fear_tiny"), "objective.assign.radius", "3"),
+                              "objective.box_loss", "giou")
+    assert (changed.objective.assign.radius, changed.objective.box_loss) == (3, "giou")
+    with pytest.raises(ConfigError, match=r"InsideRule\.radius|radius"):
+        replace_by_path(recipe("fear_tiny"), "objective.assign.radius", "-3")
 
 
 # Steps.
