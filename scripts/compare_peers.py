@@ -1,17 +1,21 @@
 """Our models beside KCF, MIL, CSRT, NanoTrackV2 and a box that never moves, on the same frames.
 
     python scripts/compare_peers.py --data ../shared/sequences --peers ../shared/weights/peers \
-        --output runs/peers [--model M]...
+        --output runs/peers [--model M[,KEY=VALUE]...]... [--recorded NAME=DIR]...
 
 The peers run through OpenCV 4 (contrib) in an environment of their own, made once in the user's cache folder:
 this project does not depend on OpenCV. Their result files have the layout of `siamjax evaluate`, and the same
-code scores them. A finished run is not repeated; remove OUTPUT/NAME to run a peer again. Prints one Markdown
-table, and leaves report.html and report.json in OUTPUT. Without `--model` only the peers are run.
+code scores them. A finished run is not repeated; remove OUTPUT/NAME to run a peer again. Prints two Markdown
+tables and leaves report.html and report.json in OUTPUT. The second has bootstrap intervals over the sequences, and
+those of the paired difference to the first `--model`. Without `--model` only the peers are run. A model may have
+settings of its tracker behind it, as in `fear_xs,resampling=reference`; `--recorded` scores boxes that another program
+left in DIR/SEQUENCE.txt, `x,y,w,h` a line.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import subprocess
@@ -39,7 +43,8 @@ def main() -> None:
         runner.check_sequences(sequences)
         check_folder(arguments.output)
         run_peers(arguments, sequences)
-        names = [*NAMES, *run_models(arguments, sequences)]
+        models = run_models(arguments, sequences)
+        names = [*NAMES, *models, *store_recorded(arguments, sequences)]
         scores = [scoring.score_tracker(arguments.output / name, sequences, convention) for name in names]
         page = reports.write_reports(
             arguments.output, scores, sequences, data_folder=arguments.data, convention=convention
@@ -47,6 +52,8 @@ def main() -> None:
     except SiamjaxError as error:
         sys.exit(f"error: {error}")
     print(reports.table(scores, markdown=True))
+    first = models[0] if models else NAMES[-1]
+    print(f"\n{interval_table(scores, convention, first)}")
     say(f"convention {convention.name}: {convention.rule}\nreport: {page}")
 
 
@@ -59,6 +66,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--peers", type=Path, required=True, help="folder of nanotrackv2_*.onnx")
     parser.add_argument("--output", type=Path, required=True, help="folder for results and reports")
     parser.add_argument("--model", action="append", default=[], help="a model of ours; may be repeated")
+    parser.add_argument("--recorded", action="append", default=[], help="NAME=DIR of boxes; may be repeated")
     parser.add_argument("--convention", default="visible", choices=tuple(CONVENTIONS))
     return parser.parse_args()
 
@@ -105,14 +113,61 @@ def run_models(arguments: argparse.Namespace, sequences: list) -> list[str]:
     """Tracks with our models, in this environment; returns their names in the output folder."""
     if not arguments.model:
         return []
+    from siamjax.cli.common import load_tracker
     from siamjax.evaluation import runner
     from siamjax.trackers.loop import track_frames
-    from siamjax.weights import zoo
 
-    entries = runner.contenders([zoo.load(model) for model in arguments.model], track_frames)
+    loaded = []
+    for text in arguments.model:
+        model, *settings = text.split(",")
+        one = load_tracker(model, tuple(f"tracker.{setting}" for setting in settings))
+        loaded.append(dataclasses.replace(one, name=" ".join([one.name, *settings])))
+    entries = runner.contenders(loaded, track_frames)
     for entry in entries:
         runner.run(entry, sequences, arguments.output, data_folder=arguments.data, progress=say)
     return [entry.name for entry in entries]
+
+
+def store_recorded(arguments: argparse.Namespace, sequences: list) -> list[str]:
+    """Puts boxes that other programs found beside ours; returns their names in the output folder."""
+    from siamjax.errors import ConfigError, SourceError
+    from siamjax.evaluation import results
+    from siamjax.evaluation.inputs import Inputs
+    from siamjax.outputs import safe_name
+
+    names = []
+    for text in arguments.recorded:
+        name, equals, folder = text.partition("=")
+        if not (name and equals and folder):
+            raise ConfigError(f"'{text}' names no record", "--recorded", "write NAME=DIR")
+        own, inputs = arguments.output / safe_name(name, "--recorded"), Inputs(masks=False)
+        files = {sequence.name: Path(folder) / f"{results.stem(sequence.name)}.txt" for sequence in sequences}
+        for file in files.values():
+            if not file.is_file():
+                raise SourceError("there is no such file", str(file), "give a folder with boxes of every sequence")
+        results.claim(own, {"tracker": name, "recorded": str(Path(folder).resolve()),
+                            "data": str(arguments.data.resolve())})
+        inputs.check(own, sequences)
+        inputs.note(own, sequences)
+        for sequence_name, file in files.items():
+            write(own / "raw" / f"{results.stem(sequence_name)}.txt", file.read_text(encoding="utf-8").splitlines())
+        names.append(name)
+    return names
+
+
+def interval_table(scores: list, convention, first: str) -> str:
+    """AUC and precision with their intervals, and the AUC less that of the tracker `first`; the best first."""
+    from siamjax.evaluation import intervals, reports, scoring
+
+    against = next(score for score in scores if score.name == first)
+    heads = ["tracker", "AUC", "precision 20 px", f"AUC less that of {first}"]
+    rows = []
+    for score in scoring.ranked(scores):
+        auc, precision = (intervals.figure_of(score, name, convention) for name in ("auc", "precision"))
+        gap = intervals.figure_of(score, "auc", convention, against=against)
+        rows.append([score.name, str(auc), str(precision), "-" if score is against else
+                     f"{gap.mean:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]"])
+    return reports.lined(heads, rows, markdown=True)
 
 
 def environment() -> str:
