@@ -9,10 +9,11 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from siamjax.fields import Margin, Within
+from siamjax.fields import Margin, Share, Within
 from siamjax.ops import boxes, crops
 from siamjax.ops.points import PointConfig
 from siamjax.trackers import siamrpn
+from siamjax.trackers.base import hold, where_needed
 from siamjax.trackers.siamrpn import Proposal, SiamRPNConfig, SiamRPNTracker, State
 from siamjax.types import Array, ArrayLike, Frame, Params
 
@@ -29,17 +30,23 @@ class AnchorFreeConfig(SiamRPNConfig):
       context: margin round the target in the exemplar: of a square as a share of its mean side, of a squeezed crop
         as a share of its width on the left and the right and of its height above and below.
       search_context: that of a squeezed search, of `search_size` pixels.
+      unsure_below: where the best proposal scores less, the same frame is searched once more in a wider crop, and the
+        surer of both proposals is taken; 0 for one look a frame, as published.
+      wider: side of that crop in the frame, over the usual one's.
       smoothing: how much of a new size is taken over: `linear` the learning rate times penalty times score,
         `squared` the square of this (FEAR), `none` all of it.
       min_side: least width and height of an answer, pixels.
       half_pixel: as in `SiamRPNConfig`.
       resampling: `reference` also keeps what the originals do to a state: FEAR's is of whole pixels, and the smoothed
         size hangs at the upper left corner of the box found; NanoTrack's answers lie half a pixel off their centre.
+        Neither corrects itself nor looks again: `self_correction` and `unsure_below` have no part there.
     """
 
     anchors: PointConfig = dataclasses.field(default_factory=PointConfig)  # type: ignore[assignment]
     squeezed: bool = False
     search_context: Margin = 2.0
+    unsure_below: Share = 0.0
+    wider: Annotated[float, Within(1, 4)] = 1.4
     smoothing: Literal["linear", "squared", "none"] = "linear"
     min_side: Annotated[float, Within(1, 1000)] = siamrpn.MIN_SIDE
     half_pixel: bool = True
@@ -48,6 +55,15 @@ class AnchorFreeConfig(SiamRPNConfig):
     def whole_pixels(self) -> bool:
         """The state is a box of whole pixels."""
         return self.squeezed and self.resampling == "reference"
+
+    @property
+    def corrects(self) -> bool:
+        return self.self_correction and self.resampling != "reference"
+
+    @property
+    def looks_again(self) -> bool:
+        """Whether `unsure_below` acts."""
+        return self.unsure_below > 0 and self.resampling != "reference"
 
     def build(self, net: nn.Module) -> AnchorFreeTracker:
         """The tracker of `net` with these settings."""
@@ -81,13 +97,31 @@ class AnchorFreeTracker(SiamRPNTracker):
             return super().exemplar(state, frame)
         return self.cut(state, frame, self.config.context, self.config.exemplar_size)[0]
 
+    def find(self, params: Params, state: State, frame: Frame) -> Proposal:
+        near = super().find(params, state, frame)
+        if not self.config.looks_again:
+            return near
+
+        def surer(params, state, frame, near):
+            far = self.look(params, state, frame, self.config.search_size, state.settings.window_influence,
+                            self.config.wider)
+            return hold(far.score > near.score, far, near)
+
+        unsure = near.score < self.config.unsure_below
+        return where_needed(unsure, surer, near, params, state, frame, near)
+
     def search(self, params: Params, state: State, frame: Frame, search_size: int,
                window_influence: Array) -> Proposal:
+        return self.look(params, state, frame, search_size, window_influence)
+
+    def look(self, params: Params, state: State, frame: Frame, search_size: int, window_influence: Array,
+             zoom: float = 1.0) -> Proposal:
+        """The best proposal in a crop of `search_size` pixels, which shows `zoom` times as much a side as usual."""
         config = self.config
         if not config.squeezed:
-            return super().search(params, state, frame, search_size, window_influence)
+            return siamrpn.search(config, self.net, params, state, frame, search_size, window_influence, zoom)
         # A larger crop shows more of the frame at the same scale.
-        margin = ((1 + 2 * config.search_context) * search_size / config.search_size - 1) / 2
+        margin = ((1 + 2 * config.search_context) * zoom * search_size / config.search_size - 1) / 2
         crop, middle, scale = self.cut(state, frame, margin, search_size)
         kernels = jax.tree.map(lambda k: k[None], state.kernels)
         cls, loc, *_ = cast(tuple, self.net.apply(params, kernels, crop[None], method="detect"))

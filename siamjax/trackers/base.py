@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import jax
@@ -10,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 from flax import struct
+from jax import lax
+from jax.custom_batching import custom_vmap
 
 from siamjax.types import Array, ArrayLike, Frame, Params
 
@@ -114,3 +117,35 @@ def as_frame(frame: Frame | ArrayLike) -> Frame:
 def hold(valid: Array, new: Any, old: Any) -> Any:
     """The tree `new` where the frame was decoded, else `old`."""
     return jax.tree.map(lambda a, b: jnp.where(valid, a, b), new, old)
+
+
+def where_needed(needed: Array, compute: Callable[..., Any], otherwise: Any, *operands: Any) -> Any:
+    """The tree `compute(*operands)` where `needed`, else `otherwise`, of the same shapes.
+
+    A lane alone runs what it needs. Under `vmap` a `lax.cond` runs both sides for all lanes in every frame; this runs
+    `compute` (for all of them) only in frames where one needs it.
+
+    Args:
+      needed: `[]` bool.
+      compute: a function of `operands` and of nothing else that is traced.
+    """
+    @custom_vmap
+    def chosen(needed, otherwise, operands):
+        return lax.cond(needed, lambda: compute(*operands), lambda: otherwise)
+
+    @chosen.def_vmap
+    def _(lanes, batched, needed, otherwise, operands):
+        def spread(leaf, has_lanes):
+            return leaf if has_lanes else jnp.broadcast_to(leaf, (lanes, *jnp.shape(leaf)))
+
+        needed, otherwise = jax.tree.map(spread, (needed, otherwise), tuple(batched[:2]))
+        axes = jax.tree.map(lambda has_lanes: 0 if has_lanes else None, batched[2])
+
+        def of_all():
+            found = jax.vmap(lambda operands: compute(*operands), in_axes=(axes,), axis_size=lanes)(operands)
+            return jax.vmap(hold)(needed, found, otherwise)
+
+        return (lax.cond(jnp.any(needed), of_all, lambda: otherwise),
+                jax.tree.map(lambda _: True, otherwise))
+
+    return chosen(needed, otherwise, operands)

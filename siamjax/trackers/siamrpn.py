@@ -77,6 +77,11 @@ class SiamRPNConfig:
     def settings(self) -> Settings:
         return Settings(*(jnp.float32(getattr(self, field.name) or 0) for field in dataclasses.fields(Settings)))
 
+    @property
+    def corrects(self) -> bool:
+        """Whether `self_correction` acts."""
+        return self.self_correction
+
     def build(self, net: nn.Module) -> SiamRPNTracker:
         """The tracker of `net` with these settings."""
         return SiamRPNTracker(net, self)
@@ -163,7 +168,7 @@ class SiamRPNTracker:
                       score=jnp.float32(1), correction=jnp.float32([0, 0, 1, 1]), settings=self.config.settings())
         kernels = self.net.apply(params, self.exemplar(state, frame)[None], method="embed_exemplar")
         state = state.replace(kernels=jax.tree.map(lambda k: k[0].astype(jnp.float32), kernels))
-        if not self.config.self_correction:
+        if not self.config.corrects:
             return state
         return state.replace(correction=correction(state, self.search(
             params, state, frame, self.config.search_size, state.settings.window_influence)))
@@ -171,8 +176,7 @@ class SiamRPNTracker:
     def step(self, params: Params, state: State, frame: Frame | ArrayLike) -> tuple[State, Output]:
         """State and answer after `frame`."""
         frame = as_frame(frame)
-        proposal = self.search(params, state, frame, self.config.search_size, state.settings.window_influence)
-        moved = self.clip(self.follow(state, proposal), frame)
+        moved = self.clip(self.follow(state, self.find(params, state, frame)), frame)
         state = hold(frame.valid, moved, state)
         return state, Output(box=self.box(state), score=state.score,
                              lost=state.score < state.settings.lost_threshold, valid=frame.valid)
@@ -181,6 +185,10 @@ class SiamRPNTracker:
         """The crop that the target of `state` is given by, `[S, S, 3]`, `S = exemplar_size`."""
         side = crops.context_side(state.size[0], state.size[1], self.config.context)
         return cut(self.config, state, frame, side, self.config.exemplar_size)
+
+    def find(self, params: Params, state: State, frame: Frame) -> Proposal:
+        """The proposal that the target is taken to be at."""
+        return self.search(params, state, frame, self.config.search_size, state.settings.window_influence)
 
     def search(self, params: Params, state: State, frame: Frame, search_size: int,
                window_influence: Array) -> Proposal:
@@ -208,20 +216,20 @@ def cut(config: SiamRPNConfig, state: State, frame: Frame, side: Array, size: in
 
 
 def search(config: SiamRPNConfig, net: nn.Module, params: Params, state: State, frame: Frame, search_size: int,
-           window_influence: Array) -> Proposal:
-    """The best proposal in the crop of `search_size` pixels round the last place."""
-    scale, (cls, loc, *_) = look(config, net, params, state, frame, search_size)
+           window_influence: Array, zoom: float = 1.0) -> Proposal:
+    """The best proposal in the crop of `search_size` pixels round the last place, see `look`."""
+    scale, (cls, loc, *_) = look(config, net, params, state, frame, search_size, zoom)
     return choose(config, state, scale, window_influence, cls[0], loc[0])
 
 
 def look(config: SiamRPNConfig, net: nn.Module, params: Params, state: State, frame: Frame,
-         search_size: int) -> tuple[Array, Any]:
-    """What the net sees round the last place.
+         search_size: int, zoom: float = 1.0) -> tuple[Array, Any]:
+    """What the net sees round the last place, in a crop of `zoom` times the usual side in the frame.
 
     Returns:
       the crop's scale `[]`, crop pixels a frame pixel, and all that `detect` gives, for a batch of one.
     """
-    side = crops.context_side(state.size[0], state.size[1], config.context)
+    side = crops.context_side(state.size[0], state.size[1], config.context) * zoom
     crop = cut(config, state, frame, side * (search_size / config.exemplar_size), search_size)
     kernels = jax.tree.map(lambda k: k[None], state.kernels)
     return config.exemplar_size / side, net.apply(params, kernels, crop[None], method="detect")

@@ -169,3 +169,80 @@ def test_crops_are_of_the_boxes_aspect_only_where_they_are_squeezed():
     assert not NANO.config.squeezed
     assert crops.context_side(20, 40) == pytest.approx((50 * 70) ** 0.5)
     assert anchor_free.WHOLE_MIN_SIDE == FEAR.config.min_side == 3
+
+
+class TooWide(Fixed):
+    """A net that finds the target in the middle, and takes it for half as wide again as it is given."""
+
+    def __init__(self, tracker):
+        self.tracker = tracker
+
+    def apply(self, params, *images, method):
+        if method == "embed_exemplar":
+            return images[0].mean((1, 2), keepdims=True)
+        config, grid = self.tracker.config, images[-1].shape[1] // 16
+        side = config.search_size / 5 if config.squeezed else config.exemplar_size / 2  # of a square target in the crop
+        super().__init__(grid, (grid // 2, grid // 2), (side * 0.75, side / 2, side * 0.75, side / 2))
+        return super().apply(params, *images, method=method)
+
+
+@pytest.mark.parametrize("tracker", [FEAR, NANO], ids=["squeezed", "square"])
+@pytest.mark.parametrize(("settings", "stretch"), [
+    ({"self_correction": True}, 2 / 3), ({"self_correction": False}, 1),
+    ({"self_correction": True, "resampling": "reference"}, 1)])  # as in the originals
+def test_what_the_first_frame_shows_the_net_to_be_wrong_by_is_taken_off(tracker, settings, stretch):
+    tracker = with_settings(tracker, smoothing="none", **settings)
+    tracker = dataclasses.replace(tracker, net=TooWide(tracker))
+    state = tracker.init({}, FRAME, np.float32((80, 30, 40, 40)))
+    np.testing.assert_allclose(state.correction, (0, 0, stretch, 1), atol=0.02)
+    _, out = tracker.step({}, state, FRAME)
+    np.testing.assert_allclose(out.box[2:], (60 * stretch, 40), atol=1.5)
+
+
+class Bright:
+    """A net that finds what is bright, and takes it for a fifth of the search crop wide."""
+
+    def apply(self, params, *images, method):
+        if method == "embed_exemplar":
+            return images[0].mean((1, 2), keepdims=True)
+        size = images[-1].shape[1] // 16 * 16
+        grid = size // 16
+        light = images[-1][:, :size, :size].reshape(-1, grid, 16, grid, 16, 3).mean((2, 4, 5)).reshape(-1, grid**2)
+        sides = jnp.full((*light.shape, 4), jnp.log(size / 10))
+        return jnp.stack([jnp.zeros_like(light), light / 8 - 10], axis=-1), sides
+
+
+def lit(x):
+    """A dark frame with a bright target 40 px wide from `x` on."""
+    pixels = np.zeros((240, 480, 3), np.uint8)
+    pixels[100:140, x:x + 40] = 255
+    return as_frame(pixels)
+
+
+@pytest.mark.parametrize(("tracker", "leap"), [(FEAR, 115), (NANO, 105)], ids=["squeezed", "square"])
+@pytest.mark.parametrize(("settings", "found"), [
+    ({"unsure_below": 0.5}, True), ({"unsure_below": 0.0}, False), ({"unsure_below": 0.5, "wider": 1.0}, False),
+    ({"unsure_below": 0.5, "resampling": "reference"}, False)])  # as in the originals
+def test_what_leaps_out_of_the_search_is_found_by_a_wider_look(tracker, leap, settings, found):
+    tracker = dataclasses.replace(with_settings(tracker, self_correction=False, **settings), net=Bright())
+    step = jax.jit(type(tracker).step, static_argnums=0)
+    state = tracker.init({}, lit(100), np.float32((100, 100, 40, 40)))
+    state, out = step(tracker, {}, state, lit(100))
+    np.testing.assert_allclose(out.box, (100, 100, 40, 40), atol=13)  # a cell of the grid is 12.5 px
+    state, out = step(tracker, {}, state, lit(100 + leap))
+    assert bool(np.allclose(out.box[:2], (100 + leap, 100), atol=16)) == found
+    assert bool(out.score > 0.5) == found
+
+
+def test_targets_that_look_again_track_as_they_do_alone():
+    tracker = dataclasses.replace(with_settings(FEAR, self_correction=False, unsure_below=0.5), net=Bright())
+    init, step = (jax.jit(function, static_argnums=0) for function in (type(tracker).init, type(tracker).step))
+    boxes_given = np.float32([(100, 100, 40, 40), (330, 10, 40, 40), (150, 120, 30, 30)])
+    first, second = lit(100), lit(230)
+    alone = [step(tracker, {}, init(tracker, {}, first, box), second)[1] for box in boxes_given]
+    states = jax.vmap(lambda box: init(tracker, {}, first, box))(boxes_given)
+    _, together = jax.vmap(lambda state: step(tracker, {}, state, second))(states)
+    assert [bool(one.score > 0.5) for one in alone] == [True, True, True]
+    for number, one in enumerate(alone):
+        np.testing.assert_allclose(together.box[number], one.box, atol=1e-3)
+        np.testing.assert_allclose(together.score[number], one.score, atol=1e-5)
