@@ -23,8 +23,10 @@ CARDS = {
         "fear_xs: FEAR-XS (Borsuk et al., ECCV 2022), the weights of its demo app as published by Piñata Farms "
         "(github.com/PinataFarms/FEARTracker, Tracker.mlmodel, MIT licence): trained by its authors on LaSOT, COCO, "
         "YouTube-BB, GOT-10k and ImageNet VID. Converted by siamjax: BatchNorm comes folded, no value was changed. The "
-        "settings are the published ones, smoothed; but the state is not rounded to whole pixels and the smoothed size "
-        "stays round the centre of the box found (resampling=reference has both as in the original)."),
+        "settings are the published ones, smoothed; but the state is not rounded to whole pixels, the smoothed size "
+        "stays round the centre of the box found, what the net gets wrong about the given box is taken off later boxes "
+        "(self_correction), and where it is not sure it looks again in a wider crop (unsure_below). "
+        "resampling=reference has all as in the original."),
     "nanotrack_v3": (
         "Apache-2.0 (assets/licences/NanoTrack.txt)",
         "nanotrack_v3: NanoTrackV3 as published by HonglinChu (github.com/HonglinChu/SiamTrackers, NanoTrack, "

@@ -39,7 +39,8 @@ class AnchorFreeConfig(SiamRPNConfig):
       half_pixel: as in `SiamRPNConfig`.
       resampling: `reference` also keeps what the originals do to a state: FEAR's is of whole pixels, and the smoothed
         size hangs at the upper left corner of the box found; NanoTrack's answers lie half a pixel off their centre.
-        Neither corrects itself nor looks again: `self_correction` and `unsure_below` have no part there.
+        Neither corrects itself, looks again or fits its score: `self_correction`, `unsure_below` and `score_scale`
+        have no part there.
     """
 
     anchors: PointConfig = dataclasses.field(default_factory=PointConfig)  # type: ignore[assignment]
@@ -59,6 +60,10 @@ class AnchorFreeConfig(SiamRPNConfig):
     @property
     def corrects(self) -> bool:
         return self.self_correction and self.resampling != "reference"
+
+    @property
+    def calibrates(self) -> bool:
+        return self.score_scale is not None and self.resampling != "reference"
 
     @property
     def looks_again(self) -> bool:

@@ -82,6 +82,11 @@ class SiamRPNConfig:
         """Whether `self_correction` acts."""
         return self.self_correction
 
+    @property
+    def calibrates(self) -> bool:
+        """Whether `score_scale` and `score_offset` act."""
+        return self.score_scale is not None
+
     def build(self, net: nn.Module) -> SiamRPNTracker:
         """The tracker of `net` with these settings."""
         return SiamRPNTracker(net, self)
@@ -263,7 +268,7 @@ def choose(config: SiamRPNConfig, state: State, scale: Array, window_influence: 
 
 def calibrated(config: SiamRPNConfig, settings: Settings, score: Array) -> Array:
     """The foreground probability `[]` brought to what it has been worth, see `SiamRPNConfig.score_scale`."""
-    if config.score_scale is None:
+    if not config.calibrates:
         return score
     return jax.nn.sigmoid(settings.score_scale * postprocess.log_odds(score) + settings.score_offset)
 

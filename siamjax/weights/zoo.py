@@ -76,10 +76,12 @@ _COARSE = DepthwiseBranch(hidden=256, features=63 * 63)
 _BASE = SiamMask(ResNet(used_layers=(3,)), Adjust((256,), margin=4), DepthwiseRPN(), _COARSE)
 _SHARP = SiamMask(ResNet(used_layers=(0, 1, 2, 3)), Adjust((256,), margin=4), DepthwiseRPN(), _COARSE, Refine())
 
-# FEAR's settings file, smoothed as its paper says; and NanoTrack's three (penalty, window, learning rate of the size).
+# FEAR's settings file, smoothed as its paper says, and what docs/track.md shows to be worth more than nothing beyond
+# it; and NanoTrack's three (penalty, window, learning rate of the size).
 _FEAR = AnchorFreeConfig(
     exemplar_size=128, search_size=256, squeezed=True, context=0.2, search_context=2.0, penalty_k=0.062,
-    window_influence=0.38, lr=0.765, smoothing="squared", min_side=3.0, half_pixel=False, channel_order="rgb")
+    window_influence=0.38, lr=0.765, smoothing="squared", min_side=3.0, half_pixel=False, channel_order="rgb",
+    self_correction=True, unsure_below=0.12, score_scale=0.65, score_offset=-1.43, lost_threshold=0.4)
 _FEAR_XS = SiamRPN(InvertedTrunk(projection=256, normalise=True, norm=None), PixelwiseHead(norm=None))
 _NANO_V1 = AnchorFreeConfig(penalty_k=0.148, window_influence=0.462, lr=0.390)
 _NANO_V2 = AnchorFreeConfig(penalty_k=0.150, window_influence=0.490, lr=0.385)
