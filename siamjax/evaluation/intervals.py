@@ -70,4 +70,4 @@ def figure_of(tracker: TrackerScore, name: str, convention: Convention, *,
             raise DataError(f"{tracker.name} and {against.name} were scored on different sequences", "bootstrap",
                             "score both on all of them")
         values = values - [getattr(others[row.name].figures, name) for row in rows]
-    return bootstrap(values, [row.score.frames if convention.pooled else 1 for row in rows])
+    return bootstrap(values, np.array([row.score.frames if convention.pooled else 1 for row in rows]))
