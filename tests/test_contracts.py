@@ -325,10 +325,10 @@ class TestTrackerContractAtLength:
         np.testing.assert_allclose(out.box, reference(name)[1], atol=3.0)
 
     def test_two_training_steps_lower_the_loss(self, name):
-        if name in ("nanotrack_v2", "nanotrack_v3"):
-            pytest.skip("three steps of their narrow nets take minutes; from their weights in test_recipes_light")
         tracker, params, video, box = tiny_case(name)
-        tx = optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(2e-4))  # steps of a known length
+        # Steps of a known length; NanoTrack's deep narrow BatchNorms bend the loss within a longer one.
+        length = 2e-5 if name.startswith("nanotrack") else 2e-4
+        tx = optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(length))
         step = make_train_step(tracker.net, objective_of(tracker), tx, same_draw, Phase())
         step = jax.jit(jax.vmap(step, axis_name=AXIS))
         state = jax.tree.map(lambda leaf: leaf[None], new_state(params, tx, jax.random.key(5), ema=False))

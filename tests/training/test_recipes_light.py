@@ -168,8 +168,8 @@ def steps(config, count, size=6):
     phase = config.optim.phases(1)[0]
     tx = optim.make_optimiser(config.optim, optim.make_schedule(config.optim, config.epochs, 100), phase)
     variables, _ = files.load(zoo.locate(config.init_from)[0])
-    step = make_train_step(config.net, config.objective, tx, make_augment(config.augment), phase,
-                           train_norm=config.norm_mode == "train")
+    augment = loop.in_order(make_augment(config.augment), config.tracker.channel_order)
+    step = make_train_step(config.net, config.objective, tx, augment, phase, train_norm=config.norm_mode == "train")
     step = jax.jit(jax.vmap(step, axis_name=AXIS))
     variables = jax.tree.map(jnp.asarray, variables)
     state = jax.tree.map(lambda leaf: leaf[None], new_state(variables, tx, jax.random.key(1), ema=False))
