@@ -42,7 +42,7 @@ PROPOSALS_ALONE = {"score_scale": 0.7944, "score_offset": -0.5914}  # `calibrate
 
 
 def main(seeds: tuple[int, int] = (5, 15), photos: Path | None = None, data: Path | None = None, sequence: str = "",
-         output: Path | None = None) -> None:
+         output: Path | None = None, models: tuple[str, ...] = ()) -> None:
     """Prints the table, and to stderr a row for each clip.
 
     Args:
@@ -51,13 +51,12 @@ def main(seeds: tuple[int, int] = (5, 15), photos: Path | None = None, data: Pat
       data: folder of sequences in place of clips.
       sequence: the end of its name.
       output: folder for overlays.
+      models: names of the zoo to follow the target by in place of the three.
     """
     tune_cpu()
     print("| second look | frames | called tracked while away | or off the target | called lost while seen | "
           "frames until found again, mean (median) | never found |\n|---|---|---|---|---|---|---|", flush=True)
-    verified = zoo.load("siamrpn_small_lt")
-    for name, loaded in {"without, own thresholds": long_term(zoo.load("siamrpn_small")),
-                         "without, the same thresholds": without_second_look(verified), "with": verified}.items():
+    for name, loaded in ({name: zoo.load(name) for name in models} or with_and_without()).items():
         began, verdicts = time.perf_counter(), []
         for clip, read, truth in clips(seeds, photos, data, sequence):
             result = follow(loaded, read, truth)
@@ -66,6 +65,13 @@ def main(seeds: tuple[int, int] = (5, 15), photos: Path | None = None, data: Pat
             if output is not None:
                 show(output / name / results.stem(clip), read, truth, result)
         print(row(name, total(verdicts)), f"{time.perf_counter() - began:.0f} s", flush=True)
+
+
+def with_and_without() -> dict[str, LoadedTracker]:
+    """`siamrpn_small_lt`, and what it is without its look at what it found."""
+    verified = zoo.load("siamrpn_small_lt")
+    return {"without, own thresholds": long_term(zoo.load("siamrpn_small")),
+            "without, the same thresholds": without_second_look(verified), "with": verified}
 
 
 def without_second_look(verified: LoadedTracker) -> LoadedTracker:

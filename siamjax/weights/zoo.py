@@ -30,7 +30,7 @@ from siamjax.nets.siamrpn import SiamRPN
 from siamjax.nets.similarity_heads import PixelwiseRPN, SimilarityRPN
 from siamjax.trackers.anchor_free import AnchorFreeConfig
 from siamjax.trackers.base import LoadedTracker
-from siamjax.trackers.longterm import LongTermConfig, LongTermTracker
+from siamjax.trackers.longterm import AnchorFreeLongTermConfig, LongTermConfig, LongTermTracker
 from siamjax.trackers.siamfc import SiamFCConfig, SiamFCTracker
 from siamjax.trackers.siammask import SiamMaskConfig
 from siamjax.trackers.siamrpn import SiamRPNConfig, SiamRPNTracker
@@ -82,6 +82,9 @@ _FEAR = AnchorFreeConfig(
     exemplar_size=128, search_size=256, squeezed=True, context=0.2, search_context=2.0, penalty_k=0.062,
     window_influence=0.38, lr=0.765, smoothing="squared", min_side=3.0, half_pixel=False, channel_order="rgb",
     self_correction=True, unsure_below=0.12, score_scale=0.65, score_offset=-1.43, lost_threshold=0.4)
+_FEAR_LONG = AnchorFreeLongTermConfig(
+    **{field.name: getattr(_FEAR, field.name) for field in dataclasses.fields(_FEAR)},
+    lost_search_size=512, confidence_low=0.4, confidence_high=0.8)
 _FEAR_XS = SiamRPN(InvertedTrunk(projection=256, normalise=True, norm=None), PixelwiseHead(norm=None))
 _NANO_V1 = AnchorFreeConfig(penalty_k=0.148, window_influence=0.462, lr=0.390)
 _NANO_V2 = AnchorFreeConfig(penalty_k=0.150, window_influence=0.490, lr=0.385)
@@ -140,6 +143,9 @@ ZOO: dict[str, Entry] = {
     "fear_xs": Entry(_FEAR.build(_FEAR_XS), "FEAR-XS, anchor-free on FBNet-C, as published", names=names.fear_xs(),
                      weights="fear_xs.safetensors"),
     # 1 in 50 right boxes of the validation split score below.
+    "fear_xs_lt": Entry(
+        _FEAR_LONG.build(_FEAR_XS), "fear_xs, long-term: a larger search while the target is lost",
+        weights="fear_xs.safetensors", settings_of_file=False),
     "siamfc": Entry(SiamFCTracker(SiamFC(AlexNet()), SiamFCConfig(lost_threshold=0.47)),
                     "SiamFC, three scales, as published", weights="siamfc.safetensors"),
     "siamrpn_small": Entry(

@@ -14,7 +14,9 @@ from siamjax.ops import boxes, crops
 from siamjax.trackers import anchor_free, longterm, siamrpn
 from siamjax.trackers.anchor_free import AnchorFreeConfig, AnchorFreeTracker, whole_box
 from siamjax.trackers.base import LoadedTracker, as_frame
+from siamjax.trackers.longterm import AnchorFreeLongTermConfig
 from siamjax.trackers.siamrpn import Proposal
+from siamjax.trackers.verified import AnchorFreeVerifiedConfig
 from siamjax.weights import convert, sources, zoo
 
 FEAR, NANO = zoo.ZOO["fear_xs"].tracker, zoo.ZOO["nanotrack_v3"].tracker
@@ -261,3 +263,35 @@ def test_a_fitted_score_moves_no_box_and_the_originals_have_none(tracker):
         found = [second(resampling=resampling, **settings) for settings in (fitted, plain)]
         np.testing.assert_allclose([one.score for one in found], scores, atol=1e-3)
         np.testing.assert_array_equal(found[0].box, found[1].box)
+
+
+def test_the_zoos_long_term_form_is_the_default_with_a_larger_search():
+    short, long = zoo.ZOO["fear_xs"].tracker, zoo.ZOO["fear_xs_lt"].tracker
+    assert zoo.locate("fear_xs_lt") == (zoo.locate("fear_xs")[0], "fear_xs_lt")
+    made = longterm.long_term(LoadedTracker(short, {}, "", "fear_xs"), lost_search_size=512).tracker
+    assert made == long
+
+
+class Seen(Bright):
+    """The same with a trunk whose third stage is the image, as far as a verified tracker asks."""
+
+    def apply(self, params, *images, method, mutable=None):
+        if method == "features":
+            return None, {"intermediates": {"backbone": {"stage3": (images[0] + 1.0,)}}}
+        return Bright.apply(self, params, *images, method=method)
+
+
+@pytest.mark.parametrize("kind", [AnchorFreeLongTermConfig, AnchorFreeVerifiedConfig])
+def test_long_term_forms_lose_a_target_and_find_it_again_far_off(kind):
+    own = {field.name: getattr(FEAR.config, field.name) for field in dataclasses.fields(AnchorFreeConfig)}
+    config = kind(**own | {"self_correction": False}, lost_search_size=512, confidence_low=0.4, confidence_high=0.8)
+    tracker = config.build(Seen())
+    init, step = (jax.jit(function, static_argnums=0) for function in (type(tracker).init, type(tracker).step))
+    dark, state = lit(480), init(tracker, {}, lit(100), np.float32((100, 100, 40, 40)))
+    answers = []
+    for frame in (lit(100), dark, dark, lit(260), lit(260)):  # 160 px off: outside the usual search of 200 px
+        state, out = step(tracker, {}, state, frame)
+        answers.append(out)
+    assert [bool(out.lost) for out in answers] == [False, True, True, False, False]
+    np.testing.assert_array_equal(answers[1].box, answers[0].box)  # the last box is kept
+    np.testing.assert_allclose(answers[-1].box[:2], (260, 100), atol=36)  # a cell of that crop is 12 px

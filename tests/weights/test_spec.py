@@ -56,7 +56,8 @@ def changed(name: str, path: tuple, value):
     return tree
 
 
-@pytest.mark.parametrize("name", ["siamfc", "siamrpn_r50_lt", "siamrpn_small_lt", "siammask_sharp", "siammask_small"])
+@pytest.mark.parametrize("name", ["siamfc", "siamrpn_r50_lt", "siamrpn_small_lt", "fear_xs_lt", "siammask_sharp",
+                                  "siammask_small"])
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1e308, 10**12, -10**12, [[]], {}, "\x1b[31m\n"])
 def test_no_field_takes_a_value_of_another_kind(name, value):
     for path in leaves(WHOLE[name]):
@@ -68,7 +69,8 @@ def test_no_field_takes_a_value_of_another_kind(name, value):
         assert len(str(raised.value)) < 1000
 
 
-@pytest.mark.parametrize("name", ["siamfc", "siamrpn_r50_lt", "siamrpn_small_lt", "siammask_sharp", "siammask_small"])
+@pytest.mark.parametrize("name", ["siamfc", "siamrpn_r50_lt", "siamrpn_small_lt", "fear_xs_lt", "siammask_sharp",
+                                  "siammask_small"])
 def test_true_is_no_number_and_a_number_not_true(name):
     for path in leaves(WHOLE[name]):
         value = WHOLE[name]
