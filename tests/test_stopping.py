@@ -17,6 +17,8 @@ def ask(number=signal.SIGTERM):
 
 @pytest.mark.parametrize("number", stopping.SIGNALS)
 def test_a_request_waits_for_the_next_check(number):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        pytest.skip("whoever started the tests has it ignored, as nohup does, and so do we")
     with stopping.requests() as asked:
         stopping.check()
         assert not asked()
