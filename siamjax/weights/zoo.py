@@ -142,10 +142,10 @@ ZOO: dict[str, Entry] = {
         weights="nanotrack_v3.safetensors"),
     "fear_xs": Entry(_FEAR.build(_FEAR_XS), "FEAR-XS, anchor-free on FBNet-C, as published", names=names.fear_xs(),
                      weights="fear_xs.safetensors"),
-    # 1 in 50 right boxes of the validation split score below.
     "fear_xs_lt": Entry(
         _FEAR_LONG.build(_FEAR_XS), "fear_xs, long-term: a larger search while the target is lost",
         weights="fear_xs.safetensors", settings_of_file=False),
+    # 1 in 50 right boxes of the validation split score below.
     "siamfc": Entry(SiamFCTracker(SiamFC(AlexNet()), SiamFCConfig(lost_threshold=0.47)),
                     "SiamFC, three scales, as published", weights="siamfc.safetensors"),
     "siamrpn_small": Entry(
