@@ -1,8 +1,8 @@
 """Time of one tracking step on this machine's CPU, stage by stage, beside PyTorch or another peer.
 
     python scripts/benchmark.py [--what step] [--models siamfc_alexnet siamrpn_alex]... [--threads 1 2] [--repeat 40]
-                                [--torch-baseline ../shared/tools/torch_baseline.py] [--torch-python PYTHON]
-                                [--peers ../shared/weights/peers] [--peer-python PYTHON]
+                                [--torch-baseline SCRIPT] [--torch-python PYTHON]
+                                [--peers FOLDER] [--peer-python PYTHON]
 
     --what step       one frame of tracking: decode, crop, network, choice, and the whole step
     --what light      the same of the light trackers, beside the published ONNX files in ONNX Runtime and OpenCV;
@@ -43,8 +43,6 @@ REST = 0.02  # s between calls: threads of the other side that still spin after 
 Times = tuple[float, float]  # milliseconds of wall and, where the other side tells it, of processor time
 WORKER = Path(__file__).with_name("benchmark_worker.py")
 PEER = Path(__file__).with_name("benchmark_peers.py")
-SHARED = Path(__file__).resolve().parents[2] / "shared"
-BASELINE, PEERS = SHARED / "tools" / "torch_baseline.py", SHARED / "weights" / "peers"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,9 +98,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--models", nargs="+", choices=list(known))
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--repeat", type=int, default=40)
-    parser.add_argument("--torch-baseline", type=Path, default=BASELINE if BASELINE.is_file() else None)
+    parser.add_argument("--torch-baseline", type=Path, help="a script that times the same nets in PyTorch")
     parser.add_argument("--torch-python", default=sys.executable, help="a Python that has PyTorch")
-    parser.add_argument("--peers", type=Path, default=PEERS if PEERS.is_dir() else None, help="folder of ONNX files")
+    parser.add_argument("--peers", type=Path, help="folder of ONNX files")
     parser.add_argument("--peer-python", default=sys.executable, help="a Python that has ONNX Runtime and OpenCV")
     return parser.parse_args()
 

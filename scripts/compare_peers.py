@@ -1,6 +1,6 @@
 """Our models beside KCF, MIL, CSRT, NanoTrackV2 and a box that never moves, on the same frames.
 
-    python scripts/compare_peers.py --data ../shared/sequences --peers ../shared/weights/peers \
+    python scripts/compare_peers.py --data DIR --peers DIR \
         --output runs/peers [--model M[,KEY=VALUE]...]... [--recorded NAME=DIR]...
 
 The peers run through OpenCV 4 (contrib) in an environment of their own, made once in the user's cache folder:

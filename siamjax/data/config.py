@@ -101,7 +101,7 @@ class DataConfig:
 def wide(config: DataConfig) -> DataConfig:
     """`config` with filters that keep nearly every object, for small data sets and nets that see scale.
 
-    Of `../shared/training` without its validation split they keep 54 of 54 videos (1330 of 1370 frames) and
+    Of the training split that the small models saw they keep 54 of 54 videos (1330 of 1370 frames) and
     3207 of 3758 objects in images, where the defaults keep 38 videos (694 frames) and 2055 objects.
     """
     limits = {"min_side": 10.0, "max_side": 1000.0, "max_fraction": 0.9, "max_aspect": 6.0}

@@ -31,7 +31,7 @@ from siamjax.weights.prepare import prepare as prepare_net
 DEFAULT = "siamrpn_small"
 STAGES = 4  # of an AlexNet: the fifth convolution, made for correlation, tells objects apart less well
 # Of the trunk of `siamrpn_small`, which these names share: scripts/default_embedder.py measured the means, and
-#   siamjax verify --data ../shared/training --output OUT
+#   siamjax verify --data DIR --output OUT
 # the distance at which errors are equal, on pairs of frames of the validation split's videos.
 MEASURED = ("siamrpn_small", "siammask_small")
 MEANS = "trunk_means.safetensors"
