@@ -12,7 +12,8 @@ import siamjax
 ROOT = Path(siamjax.__file__).parent
 # `outputs` writes files whole or not at all: evaluation, training, weights and the command line all do.
 # `stopping` is asked by every long loop whether it may go on.
-BASE = {"types", "errors", "precision", "rngs", "outputs", "settings", "stopping", "fields"}
+BASE = {"types", "errors", "precision", "rngs", "outputs", "settings", "stopping", "fields",
+        "user_code"}
 TOOLS = {"ops", "nets", "trackers", "weights", "data"}
 MAY_IMPORT = {"ops": set(), "nets": {"ops"}, "trackers": {"ops", "nets"}, "weights": {"ops", "nets", "trackers"},
               "data": {"ops"}, "training": TOOLS, "evaluation": TOOLS}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
-import traceback
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -19,6 +17,7 @@ from siamjax.trackers.base import Tracker
 from siamjax.training.embedding_objective import EmbeddingObjective
 from siamjax.training.objectives import Objective
 from siamjax.training.optim import OptimConfig
+from siamjax.user_code import load_object
 
 
 class TrackerConfig(Protocol):
@@ -133,32 +132,10 @@ class Experiment:
 FREE = ("checkpoint_every", "log_every", "keep", "max_bad_steps")
 
 
-def load_experiment(path: str | Path) -> Experiment:
-    """The `config` of an experiment file.
+def load_experiment(given: str | Path) -> Experiment:
+    """The experiment of `FILE.py`, where it is called `config`, of `FILE.py:NAME` or of `package.module:NAME`.
 
     Raises:
-      ConfigError: the file is missing, does not run, or has no `config` that is an `Experiment`.
+      ConfigError: the code is missing or does not run, or holds no such `Experiment`.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ConfigError("there is no such experiment file", where=str(path),
-                          do="give the path of a Python file with `config = Experiment(...)`")
-    spec = importlib.util.spec_from_file_location(f"experiment_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise ConfigError("an experiment is a Python file", where=str(path),
-                          do="give a file that ends in .py")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except ConfigError:
-        raise
-    except Exception as error:  # whatever a user's file may raise becomes one line with the place in it
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
-        line = getattr(error, "lineno", None) or (frames[-1].lineno if frames else "?")
-        raise ConfigError(f"{type(error).__name__}: {error}", where=f"{path}, line {line}",
-                          do="correct the experiment file") from error
-    config = getattr(module, "config", None)
-    if not isinstance(config, Experiment):
-        raise ConfigError("the file has no `config = Experiment(...)`", where=str(path),
-                          do="name the experiment `config`")
-    return config
+    return load_object(given, Experiment, "config", what="experiment")
