@@ -29,8 +29,8 @@ from siamjax import outputs
 from siamjax.cpu import tune_cpu
 from siamjax.data.readers import open_data, open_split
 from siamjax.data.sequences import Sequence
-from siamjax.evaluation import calibration, verification
-from siamjax.evaluation.calibration_plot import save_diagrams
+from siamjax.evaluation.metrics import calibration, verification
+from siamjax.evaluation.reports.calibration_plot import save_diagrams
 from siamjax.ops import boxes, metrics
 from siamjax.ops import frames as frame_ops
 from siamjax.trackers import siamrpn

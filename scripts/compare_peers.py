@@ -33,7 +33,9 @@ def main() -> None:
     arguments = parse()
     from siamjax.data.readers.folder import read_folder
     from siamjax.errors import SiamjaxError
-    from siamjax.evaluation import reports, runner, scoring
+    from siamjax.evaluation import runner
+    from siamjax.evaluation.protocols import one_pass as scoring
+    from siamjax.evaluation.reports import boxes as reports
     from siamjax.ops import metrics
     from siamjax.outputs import check_folder
 
@@ -74,8 +76,8 @@ def parse() -> argparse.Namespace:
 def run_peers(arguments: argparse.Namespace, sequences: list) -> None:
     """Tracks what has no result yet, in the peers' own environment."""
     from siamjax.errors import SourceError
-    from siamjax.evaluation import results
-    from siamjax.evaluation.inputs import Inputs
+    from siamjax.evaluation.files import results
+    from siamjax.evaluation.files.inputs import Inputs
 
     for part in ("backbone", "head"):
         file = arguments.peers / f"nanotrackv2_{part}.onnx"
@@ -131,8 +133,8 @@ def run_models(arguments: argparse.Namespace, sequences: list) -> list[str]:
 def store_recorded(arguments: argparse.Namespace, sequences: list) -> list[str]:
     """Puts boxes that other programs found beside ours; returns their names in the output folder."""
     from siamjax.errors import ConfigError, SourceError
-    from siamjax.evaluation import results
-    from siamjax.evaluation.inputs import Inputs
+    from siamjax.evaluation.files import results
+    from siamjax.evaluation.files.inputs import Inputs
     from siamjax.outputs import safe_name
 
     names = []
@@ -157,7 +159,9 @@ def store_recorded(arguments: argparse.Namespace, sequences: list) -> list[str]:
 
 def interval_table(scores: list, convention, first: str) -> str:
     """AUC and precision with their intervals, and the AUC less that of the tracker `first`; the best first."""
-    from siamjax.evaluation import intervals, reports, scoring
+    from siamjax.evaluation.metrics import intervals
+    from siamjax.evaluation.protocols import one_pass as scoring
+    from siamjax.evaluation.reports import boxes as reports
 
     against = next(score for score in scores if score.name == first)
     heads = ["tracker", "AUC", "precision 20 px", f"AUC less that of {first}"]

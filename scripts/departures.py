@@ -28,8 +28,9 @@ from siamjax.data.departures import Departures, DeparturesConfig, Photos
 from siamjax.data.readers import open_data, open_split
 from siamjax.data.sequences import Track
 from siamjax.errors import DataError
-from siamjax.evaluation import overlay, results
-from siamjax.evaluation.departures import Verdicts, judge, total
+from siamjax.evaluation.drawing import overlay
+from siamjax.evaluation.files import results
+from siamjax.evaluation.metrics.departures import Verdicts, judge, total
 from siamjax.trackers.base import LoadedTracker, Result
 from siamjax.trackers.longterm import long_term
 from siamjax.trackers.loop import track_frames

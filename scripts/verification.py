@@ -23,7 +23,7 @@ from siamjax.cpu import tune_cpu
 from siamjax.data.readers import open_objects
 from siamjax.data.synthetic import SyntheticConfig, make_tracks
 from siamjax.evaluation.held_out import STILL
-from siamjax.evaluation.verification_scoring import score_pairs
+from siamjax.evaluation.protocols.pairs import score_pairs
 from siamjax.training.experiment import load_experiment
 from siamjax.weights import embedders
 

@@ -16,7 +16,7 @@ import safetensors.numpy
 from PIL import Image
 
 from siamjax.cli.main import run
-from siamjax.evaluation.video_writer import VideoWriter
+from siamjax.evaluation.files.video_writer import VideoWriter
 from siamjax.nets.alexnet import AlexNet, Stage
 from siamjax.nets.contrastive import EmbeddingHead, Siamese
 from siamjax.nets.embedder import EmbedderConfig

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from siamjax.data.photos import find_images
 from siamjax.errors import ConfigError, OutputError, SourceError
-from siamjax.evaluation import embeddings
+from siamjax.evaluation import embedding as embeddings
 from siamjax.outputs import folder_for
 from siamjax.weights import embedders
 

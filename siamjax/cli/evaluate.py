@@ -12,8 +12,13 @@ import tyro
 from siamjax.cli.common import Settings, load_tracker
 from siamjax.data.readers import open_videos
 from siamjax.errors import ConfigError
-from siamjax.evaluation import mask_reports, mask_scoring, reports, results, runner, scoring
-from siamjax.evaluation.inputs import Inputs
+from siamjax.evaluation import runner
+from siamjax.evaluation.files import results
+from siamjax.evaluation.files.inputs import Inputs
+from siamjax.evaluation.protocols import one_pass as scoring
+from siamjax.evaluation.protocols import video_objects as mask_scoring
+from siamjax.evaluation.reports import boxes as reports
+from siamjax.evaluation.reports import masks as mask_reports
 from siamjax.ops import metrics
 from siamjax.outputs import folder_for
 from siamjax.trackers.loop import track_frames

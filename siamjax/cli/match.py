@@ -10,7 +10,7 @@ import tyro
 from siamjax.cli.common import parse_box
 from siamjax.data.images import read_image
 from siamjax.errors import BoxError, ConfigError, one_line
-from siamjax.evaluation import embeddings
+from siamjax.evaluation import embedding as embeddings
 from siamjax.nets.contrastive import Side
 from siamjax.ops.boxes import checked
 from siamjax.ops.nearest import nearest as find_nearest

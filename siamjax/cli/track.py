@@ -18,9 +18,9 @@ from siamjax.data.readers.folder import TRUTH, check_truth, read_boxes
 from siamjax.data.sample import sample_clip
 from siamjax.data.video import USUAL_RATE, open_source
 from siamjax.errors import BoxError, ConfigError, DataError
-from siamjax.evaluation.label_images import rule_of
-from siamjax.evaluation.track_files import TrackFiles
-from siamjax.evaluation.track_folder import default_folder, noted
+from siamjax.evaluation.files.label_images import rule_of
+from siamjax.evaluation.files.track_files import TrackFiles
+from siamjax.evaluation.files.track_folder import default_folder, noted
 from siamjax.ops.boxes import checked
 from siamjax.trackers.loop import track_frames
 from siamjax.weights.zoo import DEFAULT

@@ -7,7 +7,8 @@ from pathlib import Path
 from siamjax.data.readers import open_objects
 from siamjax.data.synthetic import SyntheticConfig, make_tracks
 from siamjax.errors import ConfigError, WeightsError
-from siamjax.evaluation import verification_reports, verification_scoring
+from siamjax.evaluation.protocols import pairs as verification_scoring
+from siamjax.evaluation.reports import pairs as verification_reports
 from siamjax.outputs import folder_for
 from siamjax.weights import embedders
 

@@ -16,10 +16,11 @@ from tqdm import tqdm
 
 from siamjax.data import sequences as data
 from siamjax.errors import ConfigError, DataError
-from siamjax.evaluation import mask_files, results
-from siamjax.evaluation.inputs import Inputs
-from siamjax.evaluation.label_images import MaskRule, rule_of
-from siamjax.evaluation.protocols import PROTOCOLS, Protocol, Track
+from siamjax.evaluation.files import masks as mask_files
+from siamjax.evaluation.files import results
+from siamjax.evaluation.files.inputs import Inputs
+from siamjax.evaluation.files.label_images import MaskRule, rule_of
+from siamjax.evaluation.protocols.base import PROTOCOLS, Protocol, Track
 from siamjax.outputs import safe_name
 from siamjax.trackers.base import LoadedTracker
 from siamjax.weights import spec

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from siamjax.data import sequences as data
 from siamjax.errors import ConfigError, DataError
-from siamjax.evaluation.protocols import read_frames
+from siamjax.evaluation.protocols.base import read_frames
 from siamjax.ops import frames as frame_ops
 from siamjax.ops import metrics
 from siamjax.trackers import loop

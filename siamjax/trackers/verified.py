@@ -30,7 +30,7 @@ class VerifiedConfig(LongTermConfig):
         for the target, where the score is above `confidence_high`, 0..1; the first stays that of the given box.
       distance_scale: log odds that the score loses for each unit of distance, in the mean, between the proposal's
         embedding and those two. With `score_scale` and `score_offset` it makes the score a calibrated probability,
-        which `confidence_low` and `confidence_high` are thresholds of; `evaluation.calibration` fits all three.
+        which `confidence_low` and `confidence_high` are thresholds of; `evaluation.metrics.calibration` fits all three.
     """
 
     stage: Annotated[int, Within(1, 64)] = 3

@@ -10,7 +10,7 @@ from PIL import Image
 
 from siamjax.cli.main import run
 from siamjax.data.images import read_image
-from siamjax.evaluation import embeddings
+from siamjax.evaluation import embedding as embeddings
 from siamjax.weights import embedders
 
 OBJECTS = ("ball", "cup", "key", "pen")

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from siamjax.cli.main import run
-from siamjax.evaluation.video_writer import VideoWriter
+from siamjax.evaluation.files.video_writer import VideoWriter
 from siamjax.weights import zoo
 
 FRAMES = 12

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from siamjax.data.departures import Departures, DeparturesConfig, Photos, bezier, eased
 from siamjax.errors import ConfigError
-from siamjax.evaluation.departures import visits
+from siamjax.evaluation.metrics.departures import visits
 
 SMALL = DeparturesConfig(departures=2, present=12, away=4)
 

@@ -15,7 +15,7 @@ from siamjax.data.images import image_size, read_image
 from siamjax.data.sequences import Sequence
 from siamjax.data.video import open_source
 from siamjax.errors import SourceError
-from siamjax.evaluation.protocols import read_frames
+from siamjax.evaluation.protocols.base import read_frames
 
 RAMP = np.linspace(0, 1, 64)[None].repeat(48, 0)
 PHOTO = np.stack([255 * RAMP, 255 * RAMP[:, ::-1], np.full_like(RAMP, 90)], -1).astype(np.uint8)

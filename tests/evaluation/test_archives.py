@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from siamjax.errors import DataError, SiamjaxError, SourceError
-from siamjax.evaluation import archives, embeddings
+from siamjax.evaluation import embedding as embeddings
+from siamjax.evaluation.files import archives
 
 GOOD = {"embeddings": np.float32([[1, 2], [3, 4]]), "files": np.array(["a.jpg", "é.jpg"]),
         **{name: np.array(name) for name in embeddings.FIELDS[2:]}}

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from siamjax.errors import DataError
-from siamjax.evaluation.calibration import brier, fit, log_odds, reliability, sigmoid
+from siamjax.evaluation.metrics.calibration import brier, fit, log_odds, reliability, sigmoid
 
 
 def drawn(seed: int, slope=(1.5, -0.7), offset=0.4, count: int = 20_000):

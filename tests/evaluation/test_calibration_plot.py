@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from siamjax.evaluation.calibration import reliability
-from siamjax.evaluation.calibration_plot import save_diagrams
+from siamjax.evaluation.metrics.calibration import reliability
+from siamjax.evaluation.reports.calibration_plot import save_diagrams
 
 
 def test_diagrams_stand_side_by_side_in_one_picture(tmp_path):

@@ -10,7 +10,7 @@ from hypothesis import given
 from scipy import ndimage
 
 from siamjax.errors import DataError
-from siamjax.evaluation import davis
+from siamjax.evaluation.metrics import davis
 
 BAR = 1e-6
 images = hnp.arrays(bool, (12, 17))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from siamjax.evaluation.departures import judge, total
+from siamjax.evaluation.metrics.departures import judge, total
 
 
 def test_verdicts_counted_by_hand():

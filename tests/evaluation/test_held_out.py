@@ -6,8 +6,8 @@ import numpy as np
 from siamjax.data.augment import AugmentConfig, Jitter
 from siamjax.data.config import DataConfig, wide
 from siamjax.data.synthetic import SyntheticConfig, make_tracks
-from siamjax.evaluation import verification
 from siamjax.evaluation.held_out import embed_pairs
+from siamjax.evaluation.metrics import verification
 from siamjax.nets.alexnet import AlexNet, Stage
 from siamjax.nets.contrastive import EmbeddingHead, Siamese
 from siamjax.nets.embedder import EmbedderConfig

@@ -12,7 +12,7 @@ from PIL import Image
 from siamjax.data.readers import read_folder
 from siamjax.errors import OutputError
 from siamjax.evaluation import runner
-from siamjax.evaluation.inputs import NOTES, Inputs
+from siamjax.evaluation.files.inputs import NOTES, Inputs
 from siamjax.trackers.base import Result
 
 

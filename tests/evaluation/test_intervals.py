@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from siamjax.errors import DataError
-from siamjax.evaluation import intervals
-from siamjax.evaluation.scoring import SequenceScore, TrackerScore
+from siamjax.evaluation.metrics import intervals
+from siamjax.evaluation.protocols.one_pass import SequenceScore, TrackerScore
 from siamjax.ops import metrics
 
 

@@ -13,7 +13,11 @@ from PIL import Image
 from siamjax.data.labels import read_labels
 from siamjax.data.readers.folder import read_folder
 from siamjax.errors import DataError
-from siamjax.evaluation import davis, mask_files, mask_reports, mask_scoring, runner
+from siamjax.evaluation import runner
+from siamjax.evaluation.files import masks as mask_files
+from siamjax.evaluation.metrics import davis
+from siamjax.evaluation.protocols import video_objects as mask_scoring
+from siamjax.evaluation.reports import masks as mask_reports
 from siamjax.ops.masks import filled_box
 from siamjax.trackers.base import LoadedTracker, Result
 from siamjax.trackers.siammask import SiamMaskConfig

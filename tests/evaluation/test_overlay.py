@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from siamjax.errors import ConfigError
-from siamjax.evaluation import overlay
+from siamjax.evaluation.drawing import overlay
 
 GREY = np.full((240, 320, 3), 100, np.uint8)
 BOX = np.array([[60.0, 100, 80, 60]])

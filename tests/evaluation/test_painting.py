@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from siamjax.evaluation import overlay, painting
+from siamjax.evaluation.drawing import overlay, painting
 
 GREY = np.full((120, 160, 3), 100, np.uint8)
 RED = (255, 0, 0)

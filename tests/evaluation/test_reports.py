@@ -14,7 +14,11 @@ import numpy as np
 import pytest
 
 from siamjax.errors import DataError
-from siamjax.evaluation import page, plots, reports, results, runner, scoring
+from siamjax.evaluation import runner
+from siamjax.evaluation.files import results
+from siamjax.evaluation.protocols import one_pass as scoring
+from siamjax.evaluation.reports import boxes as reports
+from siamjax.evaluation.reports import page, plots
 from siamjax.ops import metrics
 
 VOID = {"meta", "img", "path", "polyline"}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from siamjax.errors import DataError, OutputError
-from siamjax.evaluation import results
+from siamjax.evaluation.files import results
 from siamjax.trackers.base import Result
 
 TRUTH = np.array([[1.0, 2, 3, 4], [np.nan] * 4])

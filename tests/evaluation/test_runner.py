@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from siamjax.errors import ConfigError, DataError, OutputError, SourceError
-from siamjax.evaluation import results, runner
-from siamjax.evaluation.protocols import one_pass
+from siamjax.evaluation import runner
+from siamjax.evaluation.files import results
+from siamjax.evaluation.protocols.base import one_pass
 
 
 def contender(loaded, track):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from siamjax.errors import OutputError
-from siamjax.evaluation import track_folder
+from siamjax.evaluation.files import track_folder
 
 
 @pytest.fixture

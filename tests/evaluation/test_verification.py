@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from siamjax.errors import DataError
-from siamjax.evaluation.verification import recall_at, roc
+from siamjax.evaluation.metrics.verification import recall_at, roc
 
 
 def test_perfect_useless_and_reversed_distances():

@@ -16,8 +16,10 @@ from siamjax.data.pipeline import make_sample
 from siamjax.data.readers import open_objects
 from siamjax.data.synthetic import SyntheticConfig, make_tracks
 from siamjax.errors import DataError
-from siamjax.evaluation import embedding_plot, verification_page, verification_reports, verification_scoring
 from siamjax.evaluation.held_out import settings_for
+from siamjax.evaluation.protocols import pairs as verification_scoring
+from siamjax.evaluation.reports import embedding_plot, verification_page
+from siamjax.evaluation.reports import pairs as verification_reports
 from siamjax.nets.alexnet import AlexNet, Stage
 from siamjax.nets.contrastive import EmbeddingHead, PseudoSiamese, Tower
 from siamjax.nets.embedder import EmbedderConfig

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from siamjax.errors import ConfigError, OutputError
-from siamjax.evaluation.video_writer import VideoWriter
+from siamjax.evaluation.files.video_writer import VideoWriter
 
 GREY = np.full((240, 320, 3), 100, np.uint8)
 

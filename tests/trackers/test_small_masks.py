@@ -8,7 +8,7 @@ import pytest
 
 import siamjax
 from siamjax.data.textures import coloured_noise
-from siamjax.evaluation import davis
+from siamjax.evaluation.metrics import davis
 from siamjax.ops import masks
 from siamjax.weights import files, zoo
 

@@ -10,7 +10,8 @@ from siamjax.data.config import DataConfig
 from siamjax.data.pools import usable_frames
 from siamjax.data.readers import read_folder
 from siamjax.errors import DataError
-from siamjax.evaluation import results, scoring
+from siamjax.evaluation.files import results
+from siamjax.evaluation.protocols import one_pass as scoring
 from siamjax.ops import metrics
 from siamjax.trackers.base import Result
 

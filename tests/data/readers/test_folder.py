@@ -7,7 +7,7 @@ from PIL import Image
 from siamjax.data.labels import write_labels
 from siamjax.data.readers import open_data, open_split, read_folder
 from siamjax.errors import DataError
-from siamjax.evaluation.protocols import read_frames
+from siamjax.evaluation.protocols.base import read_frames
 
 ROWS = ("1,2,30,40", "2\t3\t30\t40", "nan,nan,nan,nan")
 

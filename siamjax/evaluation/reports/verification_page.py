@@ -14,9 +14,9 @@ from PIL import Image
 
 from siamjax.data.pipeline import make_sample
 from siamjax.data.sequences import DescribedTrack
-from siamjax.evaluation import gallery, plots
-from siamjax.evaluation.page import cells_of, document
-from siamjax.evaluation.verification_scoring import PairScore
+from siamjax.evaluation.protocols.pairs import PairScore
+from siamjax.evaluation.reports import gallery, plots
+from siamjax.evaluation.reports.page import cells_of, document
 from siamjax.nets.embedder import EmbedderConfig
 from siamjax.ops.views import View, edge_sketch
 from siamjax.types import PairBatch

@@ -12,11 +12,14 @@ from PIL import Image
 from siamjax.data import sequences as data
 from siamjax.data.images import read_image
 from siamjax.errors import SourceError
-from siamjax.evaluation import davis, gallery, mask_files, overlay, plots
-from siamjax.evaluation.mask_scoring import MaskFigures, MaskTrackerScore, ObjectScore
-from siamjax.evaluation.page import cells_of, document, foot, head, title_of
-from siamjax.evaluation.painting import tint
-from siamjax.evaluation.protocols import by_video
+from siamjax.evaluation.drawing import overlay
+from siamjax.evaluation.drawing.painting import tint
+from siamjax.evaluation.files import masks as mask_files
+from siamjax.evaluation.metrics import davis
+from siamjax.evaluation.protocols.base import by_video
+from siamjax.evaluation.protocols.video_objects import MaskFigures, MaskTrackerScore, ObjectScore
+from siamjax.evaluation.reports import gallery, plots
+from siamjax.evaluation.reports.page import cells_of, document, foot, head, title_of
 
 COLUMNS = ("J&F", "J mean", "J recall", "J decay", "F mean", "F recall", "F decay")
 

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from siamjax.errors import DataError
-from siamjax.evaluation.scoring import TrackerScore
+from siamjax.evaluation.protocols.one_pass import TrackerScore
 from siamjax.ops.metrics import Convention
 from siamjax.types import ArrayLike
 

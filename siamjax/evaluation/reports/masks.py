@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from siamjax.data import sequences as data
-from siamjax.evaluation import mask_page
-from siamjax.evaluation.mask_scoring import MaskFigures, MaskTrackerScore, ObjectScore, ranked
-from siamjax.evaluation.reports import circumstances, lined, plain
+from siamjax.evaluation.protocols.video_objects import MaskFigures, MaskTrackerScore, ObjectScore, ranked
+from siamjax.evaluation.reports import mask_page
+from siamjax.evaluation.reports.boxes import circumstances, lined, plain
 from siamjax.outputs import write_text
 
 NAME = "davis2017"

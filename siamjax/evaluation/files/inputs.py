@@ -13,7 +13,7 @@ import numpy as np
 
 from siamjax.data import sequences as data
 from siamjax.errors import OutputError
-from siamjax.evaluation import results
+from siamjax.evaluation.files import results
 from siamjax.outputs import write_text
 
 NOTES = "inputs.json"

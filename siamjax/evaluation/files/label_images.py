@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from siamjax.evaluation import davis
+from siamjax.evaluation.metrics import davis
 from siamjax.ops import labels as label_ops
 from siamjax.trackers.siammask import SiamMaskConfig
 

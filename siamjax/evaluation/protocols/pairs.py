@@ -9,9 +9,9 @@ import numpy as np
 
 from siamjax.data.config import AugmentConfig, DataConfig
 from siamjax.data.sequences import Track
-from siamjax.evaluation import verification
 from siamjax.evaluation.held_out import Embedded, checked_draw, embed_pairs, settings_for
-from siamjax.evaluation.verification import Curve
+from siamjax.evaluation.metrics import verification
+from siamjax.evaluation.metrics.verification import Curve
 from siamjax.weights.embedders import LoadedEmbedder
 
 QUERIES = 500  # similar pairs among which each first input looks for its second

@@ -14,7 +14,7 @@ from siamjax import stopping
 from siamjax.data.images import read_image
 from siamjax.data.photos import object_crop
 from siamjax.errors import ConfigError, DataError, SourceError, WeightsError
-from siamjax.evaluation.archives import read_arrays
+from siamjax.evaluation.files.archives import read_arrays
 from siamjax.nets.contrastive import Side
 from siamjax.ops.views import edge_sketch
 from siamjax.outputs import whole_file

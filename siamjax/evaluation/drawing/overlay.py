@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from siamjax.errors import ConfigError
-from siamjax.evaluation.painting import outline_polygon, tint
+from siamjax.evaluation.drawing.painting import outline_polygon, tint
 
 # Told apart by the colour-blind too (Okabe and Ito 2008, brightened for video); targets beyond eight repeat.
 COLOURS = (

@@ -12,9 +12,9 @@ from typing import Protocol
 import numpy as np
 
 from siamjax.data import sequences as data
-from siamjax.evaluation import plots
-from siamjax.evaluation.gallery import worst_frames
-from siamjax.evaluation.scoring import SequenceScore, TrackerScore
+from siamjax.evaluation.protocols.one_pass import SequenceScore, TrackerScore
+from siamjax.evaluation.reports import plots
+from siamjax.evaluation.reports.gallery import worst_frames
 from siamjax.ops import metrics
 from siamjax.ops.metrics import Convention
 

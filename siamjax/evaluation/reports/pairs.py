@@ -8,10 +8,10 @@ from collections.abc import Sequence as Listing
 from pathlib import Path
 from typing import Any
 
-from siamjax.evaluation import embedding_plot, verification_page
-from siamjax.evaluation.reports import lined, plain
+from siamjax.evaluation.protocols.pairs import PairScore
+from siamjax.evaluation.reports import embedding_plot, verification_page
+from siamjax.evaluation.reports.boxes import lined, plain
 from siamjax.evaluation.runner import versions
-from siamjax.evaluation.verification_scoring import PairScore
 from siamjax.outputs import whole_file, write_text
 from siamjax.settings import describe
 from siamjax.weights.embedders import LoadedEmbedder

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from siamjax.data import sequences as data
-from siamjax.evaluation import page
+from siamjax.evaluation.protocols.one_pass import SequenceScore, TrackerScore, ranked
+from siamjax.evaluation.reports import page
 from siamjax.evaluation.runner import versions
-from siamjax.evaluation.scoring import SequenceScore, TrackerScore, ranked
 from siamjax.ops import metrics
 from siamjax.ops.metrics import Convention
 from siamjax.outputs import write_text

@@ -13,8 +13,8 @@ from PIL import Image
 from siamjax.data import sequences as data
 from siamjax.data.images import read_image
 from siamjax.errors import SourceError
-from siamjax.evaluation import overlay
-from siamjax.evaluation.scoring import SequenceScore, TrackerScore
+from siamjax.evaluation.drawing import overlay
+from siamjax.evaluation.protocols.one_pass import SequenceScore, TrackerScore
 
 PICTURE_WIDTH = 400  # px
 MOST_PICTURES = 24  # a tracker

@@ -10,8 +10,9 @@ import numpy as np
 from siamjax.data import sequences as data
 from siamjax.data.labels import read_labels, write_labels
 from siamjax.errors import DataError, SourceError
-from siamjax.evaluation import davis, label_images, results
-from siamjax.evaluation.label_images import MaskRule
+from siamjax.evaluation.files import label_images, results
+from siamjax.evaluation.files.label_images import MaskRule
+from siamjax.evaluation.metrics import davis
 from siamjax.outputs import check_folder, safe_name
 from siamjax.trackers.base import Result
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from siamjax.data import sequences as data
 from siamjax.errors import DataError
-from siamjax.evaluation import results
+from siamjax.evaluation.files import results
 from siamjax.ops import metrics
 from siamjax.ops.metrics import Convention, Figures, Score
 

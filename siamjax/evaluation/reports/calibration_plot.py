@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from siamjax import outputs
-from siamjax.evaluation.calibration import Reliability
+from siamjax.evaluation.metrics.calibration import Reliability
 
 
 def save_diagrams(path: Path, diagrams: Mapping[str, Reliability], *, title: str, x_label: str = "score") -> None:

@@ -12,9 +12,11 @@ import numpy as np
 from siamjax.data import sequences as data
 from siamjax.data.labels import box_of
 from siamjax.errors import DataError
-from siamjax.evaluation import davis, mask_files, results
-from siamjax.evaluation.davis import Statistics
-from siamjax.evaluation.protocols import by_video
+from siamjax.evaluation.files import masks as mask_files
+from siamjax.evaluation.files import results
+from siamjax.evaluation.metrics import davis
+from siamjax.evaluation.metrics.davis import Statistics
+from siamjax.evaluation.protocols.base import by_video
 from siamjax.ops import polygons
 
 KINDS = ("mask", "filled box", "ellipse")  # what is scored: the tracker's answer, and two that any box gives

@@ -13,10 +13,10 @@ import numpy as np
 from siamjax import stopping
 from siamjax.data.labels import write_labels
 from siamjax.errors import OutputError
-from siamjax.evaluation import label_images
-from siamjax.evaluation.label_images import MaskRule
-from siamjax.evaluation.overlay import draw
-from siamjax.evaluation.video_writer import VideoWriter
+from siamjax.evaluation.drawing.overlay import draw
+from siamjax.evaluation.files import label_images
+from siamjax.evaluation.files.label_images import MaskRule
+from siamjax.evaluation.files.video_writer import VideoWriter
 from siamjax.outputs import check_folder, leftovers, whole_file
 from siamjax.trackers.base import Output
 

@@ -1,0 +1,1 @@
+"""What answers are worth against the truth; NumPy on the host."""

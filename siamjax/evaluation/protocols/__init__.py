@@ -1,0 +1,1 @@
+"""Ways of evaluating: what is followed, how, and what of it is scored."""
