@@ -31,8 +31,8 @@ from siamjax.data.readers import open_data, open_split
 from siamjax.data.sequences import Sequence
 from siamjax.evaluation.metrics import calibration, verification
 from siamjax.evaluation.reports.calibration_plot import save_diagrams
-from siamjax.ops import boxes, metrics
 from siamjax.ops import frames as frame_ops
+from siamjax.ops import metrics
 from siamjax.trackers import siamrpn
 from siamjax.trackers.base import LoadedTracker
 from siamjax.trackers.longterm import long_term
@@ -86,17 +86,17 @@ def proposed(tracker: Any, params: Any, state: Any, frame: Any, *, lost: bool):
 
     What the target looks like is learned from proposals that the present settings take for it.
     """
-    config, settings = tracker.config, state.settings
-    plain = dataclasses.replace(config, score_scale=None, score_offset=None)
-    size, influence = ((config.lost_search_size, settings.lost_window_influence) if lost else
-                       (config.search_size, settings.window_influence))
-    proposal = siamrpn.search(plain, tracker.net, params, state, frame, size, influence)
-    there = state.replace(centre=state.centre + proposal.offset, size=proposal.size)
-    distance = distance_of(tracker.embed(params, there, frame), state.identity)
-    calibrated = proposal.replace(score=siamrpn.calibrated(config, settings, proposal.score))
-    learned, _ = tracker.judged(params, state, calibrated, frame)
-    moved = siamrpn.clip(siamrpn.follow(learned, proposal), frame)
-    return moved, proposal.score, distance, boxes.join(moved.centre, moved.size, half_pixel=config.half_pixel)
+    verified, inner = tracker.inner, state.inner
+    config = verified.config.inner
+    plain = dataclasses.replace(config, score_scale=None, score_offset=None).build(tracker.net)
+    proposal = (plain.search(params, inner.inner, frame, tracker.config.lost_search_size,
+                             state.settings.lost_window_influence) if lost else
+                plain.search(params, inner.inner, frame))
+    calibrated = siamrpn.calibrated(config, inner.inner.settings, proposal.score)
+    found = verified.judge(params, inner, proposal.replace(score=calibrated), frame)
+    moved = verified.clip(verified.follow(inner, found), frame)
+    return (state.replace(inner=moved), proposal.score, distance_of(found.embedding, inner.identity),
+            verified.answer(moved).box)
 
 
 def judged(found: Any, truth: np.ndarray) -> tuple[float, float, float]:

@@ -31,6 +31,7 @@ from siamjax.errors import DataError
 from siamjax.evaluation.drawing import overlay
 from siamjax.evaluation.files import results
 from siamjax.evaluation.metrics.departures import Verdicts, judge, total
+from siamjax.settings import replaced
 from siamjax.trackers.base import LoadedTracker, Result
 from siamjax.trackers.longterm import long_term
 from siamjax.trackers.loop import track_frames
@@ -39,7 +40,8 @@ from siamjax.weights import zoo
 EVERY = 4  # frames of a contact sheet
 LEAST_SIDE = 40  # px, of an object whose photograph is shown
 PICTURES = 5  # of a clip: target, three distractors, background; each of an image of its own
-PROPOSALS_ALONE = {"score_scale": 0.7944, "score_offset": -0.5914}  # `calibrate.py fit`, without the distance
+# `calibrate.py fit`, without the distance.
+PROPOSALS_ALONE = {"inner.inner.score_scale": 0.7944, "inner.inner.score_offset": -0.5914}
 
 
 def main(seeds: tuple[int, int] = (5, 15), photos: Path | None = None, data: Path | None = None, sequence: str = "",
@@ -77,7 +79,7 @@ def with_and_without() -> dict[str, LoadedTracker]:
 
 def without_second_look(verified: LoadedTracker) -> LoadedTracker:
     """The same tracker whose calibrated score hears of its proposals only."""
-    config = dataclasses.replace(verified.tracker.config, distance_scale=0.0, **PROPOSALS_ALONE)
+    config = replaced(verified.tracker.config, {"inner.distance_scale": 0.0} | PROPOSALS_ALONE)
     return dataclasses.replace(verified, tracker=config.build(verified.tracker.net))
 
 

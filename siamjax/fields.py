@@ -39,6 +39,9 @@ class Length:
     most: int
 
 
+# A number that only scales something: it rides in a tracker's state and may change without a compilation.
+RIDES = "rides"
+
 # What many layers speak of; the ends are far outside of what any published system has.
 Pixels = Annotated[int, Within(1, 2048)]  # side of an image that a net sees
 Share = Annotated[float, Within(0, 1)]
@@ -74,6 +77,12 @@ def annotation(cls: type, name: str) -> Any:
     # Only this one field: linen's own annotations do not all resolve.
     one_field = types.SimpleNamespace(__annotations__={name: hint})
     return typing.get_type_hints(one_field, vars(sys.modules[owner.__module__]), include_extras=True)[name]
+
+
+def limits(cls: type, name: str) -> tuple[Any, ...]:
+    """What a class says of its field `name` beside its type: ranges, and `RIDES`."""
+    hint = annotation(cls, name)
+    return typing.get_args(hint)[1:] if typing.get_origin(hint) is Annotated else ()
 
 
 def check(settings: Any) -> None:
@@ -164,7 +173,7 @@ def _limit(value: Any, limit: Any, path: str) -> None:
     if isinstance(limit, type):
         if not isinstance(value, limit):
             raise Unfit(path, shown(value), words(limit))
-    elif value is None:
+    elif value is None or limit == RIDES:
         return
     elif isinstance(limit, Within):
         for number in value if isinstance(value, tuple) else (value,):

@@ -22,7 +22,8 @@ from siamjax.errors import ConfigError, DataError
 from siamjax.evaluation.protocols.base import read_frames
 from siamjax.ops import frames as frame_ops
 from siamjax.ops import metrics
-from siamjax.trackers import loop
+from siamjax.settings import at, replaced
+from siamjax.trackers import loop, riding
 from siamjax.trackers.base import LoadedTracker
 
 CHUNK = 5  # frames of a program: short videos fill their last chunk up with blank ones
@@ -71,7 +72,7 @@ def trials(loaded: LoadedTracker, videos: Sequence[data.Sequence], settings: Seq
       ConfigError: a setting that is unknown, out of range, or of the program's shape.
       DataError: no video, or one that starts without the target or has no frame that counts.
     """
-    riding, tracker = _prepare(loaded.tracker, settings)
+    configs, tracker = _prepare(loaded.tracker, settings)
     _check(videos, settings)
     shape = tuple(np.max([frame_ops.bucket(*video.size) for video in videos], axis=0).tolist())
     lanes = min(lanes, len(settings))
@@ -84,11 +85,13 @@ def trials(loaded: LoadedTracker, videos: Sequence[data.Sequence], settings: Seq
             for first in range(0, len(settings), lanes):
                 chosen = range(first, min(first + lanes, len(settings)))
                 padded = [*chosen, *[chosen[-1]] * (lanes - len(chosen))]
-                packed = jax.tree.map(lambda *values: jnp.stack(values), *(riding[i] for i in padded))
                 tracks = []
                 for video, opening in zip(videos, openings):
                     bar.set_postfix_str(video.name)
-                    tracks.append(_follow(tracker, loaded.params, video, opening, packed, shape, lanes))
+                    lane = jax.tree.map(lambda leaf: leaf[0], opening)
+                    states = jax.tree.map(lambda *values: jnp.stack(values),
+                                          *(riding.with_numbers(lane, configs[i]) for i in padded))
+                    tracks.append(_follow(tracker, loaded.params, video, states, shape, lanes))
                     bar.update(len(video.frames) * len(chosen))
                 for lane, number in enumerate(chosen):
                     yield _score(dict(settings[number]), videos, [boxes[lane] for boxes in tracks])
@@ -104,19 +107,26 @@ def best(tried: Sequence[Trial]) -> Trial:
 
 
 def _prepare(tracker: Any, settings: Sequence[Mapping[str, float]]) -> tuple[list[Any], Any]:
-    """The numbers that ride along for each trial, and a tracker whose program serves all of them."""
-    names = [field.name for field in dataclasses.fields(tracker.config.settings())]
+    """The settings of each trial, and a tracker whose program serves all of them."""
+    names = riding.names(tracker.config)
     tried = {name for trial in settings for name in trial}
     for name in sorted(tried - set(names)):
-        shapes = name in (field.name for field in dataclasses.fields(tracker.config))
+        shapes = _is_setting(tracker.config, name)
         what = f"'{name}' shapes the program" if shapes else f"there is no setting '{name}'"
         do = f"tune {', '.join(names)}" + ("; compare values of others with `evaluate --set`" if shapes else "")
         raise ConfigError(what, "settings to tune", do)
-    riding = [dataclasses.replace(tracker.config, **trial).settings() for trial in settings]
+    configs = [replaced(tracker.config, trial) for trial in settings]
     # A setting that turns a part of the program off at 0 must be on for all if it is for any.
-    largest = {name: max(trial.get(name, getattr(tracker.config, name)) for trial in settings) for name in tried}
-    config = dataclasses.replace(tracker.config, **largest)
-    return riding, dataclasses.replace(tracker, config=config)
+    largest = {name: max(trial.get(name, at(tracker.config, name)) for trial in settings) for name in tried}
+    return configs, dataclasses.replace(tracker, config=replaced(tracker.config, largest))
+
+
+def _is_setting(config: Any, path: str) -> bool:
+    try:
+        at(config, path)
+    except AttributeError:
+        return False
+    return True
 
 
 def _check(videos: Sequence[data.Sequence], settings: Sequence[Mapping[str, float]]) -> None:
@@ -137,9 +147,8 @@ def _start(tracker, params, video: data.Sequence, shape: tuple[int, int]) -> Any
     return loop.start(tracker, params, frame_ops.pad(video.read(0), shape), np.float32(video.boxes[:1]), shared=True)
 
 
-def _follow(tracker, params, video: data.Sequence, opening, packed, shape: tuple[int, int], lanes: int) -> np.ndarray:
+def _follow(tracker, params, video: data.Sequence, states, shape: tuple[int, int], lanes: int) -> np.ndarray:
     """Boxes `[lanes, T, 4]` of one video with `lanes` settings; row 0 is the given box."""
-    states = jax.tree.map(lambda leaf: jnp.repeat(leaf, lanes, axis=0), opening).replace(settings=packed)
     blank = frame_ops.blank(shape, video.size)
     frames = itertools.islice(read_frames(video), 1, None)
     boxes = []  # stay on the device until the end: meanwhile the host decodes

@@ -74,9 +74,6 @@ class AnchorFreeConfig(SiamRPNConfig):
         """The tracker of `net` with these settings."""
         return AnchorFreeTracker(net, self)
 
-    def short_term(self, net: nn.Module) -> AnchorFreeTracker:
-        return AnchorFreeTracker(net, self)
-
 
 @dataclasses.dataclass(frozen=True)
 class AnchorFreeTracker(SiamRPNTracker):
@@ -103,29 +100,29 @@ class AnchorFreeTracker(SiamRPNTracker):
         return self.cut(state, frame, self.config.context, self.config.exemplar_size)[0]
 
     def find(self, params: Params, state: State, frame: Frame) -> Proposal:
-        near = super().find(params, state, frame)
+        near = self.search(params, state, frame)
         if not self.config.looks_again:
             return near
 
         def surer(params, state, frame, near):
-            far = self.look(params, state, frame, self.config.search_size, state.settings.window_influence,
-                            self.config.wider)
+            far = self.look(params, state, frame, zoom=self.config.wider)
             return hold(far.score > near.score, far, near)
 
         unsure = near.score < self.config.unsure_below
         return where_needed(unsure, surer, near, params, state, frame, near)
 
-    def search(self, params: Params, state: State, frame: Frame, search_size: int,
-               window_influence: Array) -> Proposal:
+    def search(self, params: Params, state: State, frame: Frame, search_size: int | None = None,
+               window_influence: Array | None = None) -> Proposal:
         return self.look(params, state, frame, search_size, window_influence)
 
-    def look(self, params: Params, state: State, frame: Frame, search_size: int, window_influence: Array,
-             zoom: float = 1.0) -> Proposal:
+    def look(self, params: Params, state: State, frame: Frame, search_size: int | None = None,
+             window_influence: Array | None = None, zoom: float = 1.0) -> Proposal:
         """The best proposal in a crop of `search_size` pixels, which shows `zoom` times as much a side as usual."""
         config = self.config
         if not config.squeezed:
-            return siamrpn.search(config, self.net, params, state, frame, search_size, window_influence, zoom)
-        # A larger crop shows more of the frame at the same scale.
+            scale, (cls, loc, *_) = siamrpn.look(config, self.net, params, state, frame, search_size, zoom)
+            return siamrpn.choose(config, state, scale, window_influence, cls[0], loc[0])
+        search_size = config.search_size if search_size is None else search_size
         margin = ((1 + 2 * config.search_context) * zoom * search_size / config.search_size - 1) / 2
         crop, middle, scale = self.cut(state, frame, margin, search_size)
         kernels = jax.tree.map(lambda k: k[None], state.kernels)

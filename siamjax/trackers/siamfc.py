@@ -12,9 +12,9 @@ from flax import struct
 
 from siamjax import fields
 from siamjax.errors import ConfigError
-from siamjax.fields import Factor, Margin, Pixels, Share, Stride, Within
+from siamjax.fields import RIDES, Factor, Margin, Pixels, Share, Stride, Within
 from siamjax.ops import boxes, crops, resize
-from siamjax.trackers import postprocess
+from siamjax.trackers import postprocess, riding
 from siamjax.trackers.base import Output, as_frame, hold
 from siamjax.types import Array, ArrayLike, Frame, Params
 
@@ -48,13 +48,13 @@ class SiamFCConfig:
     upsampling: Annotated[int, Within(1, 64)] = 16
     num_scales: Annotated[int, Within(1, 33)] = 3
     scale_step: Annotated[float, Within(1, 2)] = 1.0375
-    scale_penalty: Annotated[float, Within(0, 10)] = 0.9745
-    scale_lr: Share = 0.59
-    window_influence: Share = 0.176
-    template_rate: Share = 0.0
-    score_scale: Factor | None = None
-    score_offset: Annotated[float, Within(-1e6, 1e6)] | None = None
-    lost_threshold: Share = 0.2
+    scale_penalty: Annotated[float, Within(0, 10), RIDES] = 0.9745
+    scale_lr: Annotated[Share, RIDES] = 0.59
+    window_influence: Annotated[Share, RIDES] = 0.176
+    template_rate: Annotated[Share, RIDES] = 0.0
+    score_scale: Annotated[Factor | None, RIDES] = None
+    score_offset: Annotated[float | None, Within(-1e6, 1e6), RIDES] = None
+    lost_threshold: Annotated[Share, RIDES] = 0.2
     resampling: crops.Resampling = "float"
     channel_order: Literal["rgb", "bgr"] = "rgb"
 
@@ -68,26 +68,9 @@ class SiamFCConfig:
         if (self.score_scale is None) != (self.score_offset is None):
             refuse("score_scale", "give score_scale and score_offset together, or neither")
 
-    def settings(self) -> Settings:
-        return Settings(**{field.name: jnp.float32(getattr(self, field.name) or 0)
-                           for field in dataclasses.fields(Settings)})
-
     def build(self, net: nn.Module) -> SiamFCTracker:
         """The tracker of these settings with `net`."""
         return SiamFCTracker(net, self)
-
-
-@struct.dataclass
-class Settings:
-    """Settings that only scale numbers, float32 `[]` each: one `vmap` tries many of them."""
-
-    scale_penalty: Any
-    scale_lr: Any
-    window_influence: Any
-    template_rate: Any
-    score_scale: Any
-    score_offset: Any
-    lost_threshold: Any
 
 
 @struct.dataclass
@@ -103,7 +86,7 @@ class State:
       mean: `[3]` mean colour of the first frame, fills what lies outside.
       first_peak: `[]` raw peak of the first frame; 1 where the score is calibrated.
       score: `[]` last score, held over frames that cannot be decoded.
-      settings: numbers that ride along.
+      settings: see `riding`.
     """
 
     z: Any
@@ -114,7 +97,7 @@ class State:
     mean: Any
     first_peak: Any
     score: Any
-    settings: Settings
+    settings: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,7 +123,7 @@ class SiamFCTracker:
         state = State(
             z=jnp.zeros(()), centre=centre, size=size, z_side=z_side,
             x_side=z_side * (config.search_size / config.exemplar_size), mean=crops.mean_colour(frame),
-            first_peak=jnp.float32(1), score=jnp.float32(1), settings=config.settings())
+            first_peak=jnp.float32(1), score=jnp.float32(1), settings=riding.numbers(config))
         state = state.replace(z=self._exemplar(params, state, frame))
         if config.score_scale is None:
             middle = self._responses(params, state, frame, (1.0,))[0]

@@ -11,10 +11,10 @@ from flax import linen as nn
 from flax import struct
 
 from siamjax.errors import ConfigError
-from siamjax.fields import Factor, Share, Within
-from siamjax.ops import boxes, crops, masks, rectangles
+from siamjax.fields import RIDES, Factor, Share, Within
+from siamjax.ops import crops, masks, rectangles
 from siamjax.trackers import siamrpn
-from siamjax.trackers.base import Output, as_frame, hold
+from siamjax.trackers.base import Output
 from siamjax.types import Array, ArrayLike, Frame, Params
 
 Rectangle = Literal["min_max", "rotated", "optimised"]
@@ -37,30 +37,19 @@ class SiamMaskConfig(siamrpn.SiamRPNConfig):
         (PySOT) or not yet (SiamMask).
     """
 
-    penalty_k: Factor = 0.04
-    window_influence: Share = 0.42
-    lr: Share = 0.25
+    penalty_k: Annotated[Factor, RIDES] = 0.04
+    window_influence: Annotated[Share, RIDES] = 0.42
+    lr: Annotated[Share, RIDES] = 0.25
     crop_rule: crops.Rule = "siammask"
     mask_size: Annotated[int, Within(2, 512)] = 127
-    mask_threshold: Share = 0.3
+    mask_threshold: Annotated[Share, RIDES] = 0.3
     rectangle: Rectangle = "rotated"
     mask_border: Annotated[float, Within(-1e6, 0)] = -1.0
     fallback_clipped: bool = False
 
-    def settings(self) -> SiamMaskSettings:
-        return SiamMaskSettings(*(jnp.float32(getattr(self, field.name) or 0)
-                                  for field in dataclasses.fields(SiamMaskSettings)))
-
     def build(self, net: nn.Module) -> SiamMaskTracker:
         """The tracker of `net` with these settings."""
         return SiamMaskTracker(net, self)
-
-
-@struct.dataclass
-class SiamMaskSettings(siamrpn.Settings):
-    """The numbers that ride along, float32 `[]` each."""
-
-    mask_threshold: Any
 
 
 @struct.dataclass
@@ -73,8 +62,16 @@ class SiamMaskState(siamrpn.State):
     polygon: Any
 
 
+@struct.dataclass
+class MaskProposal(siamrpn.Proposal):
+    """A proposal, and the `mask` `[m, m]` of its cell with its `affine` `[2, 3]`."""
+
+    mask: Any
+    affine: Any
+
+
 @dataclasses.dataclass(frozen=True)
-class SiamMaskTracker:
+class SiamMaskTracker(siamrpn.SiamRPNTracker):
     """Tracks as `SiamRPNTracker`; each answer has the mask of the chosen cell, and a rectangle that stands for it.
 
     Attributes:
@@ -84,36 +81,40 @@ class SiamMaskTracker:
     those of `SiamRPNTracker`; the mask is not pasted into the frame (see `ops.masks`).
     """
 
-    net: nn.Module
     config: SiamMaskConfig = SiamMaskConfig()
 
     def init(self, params: Params, frame: Frame | ArrayLike, box: ArrayLike) -> SiamMaskState:
         """State after the first frame; `box` `[4]` is `xywh`, frame pixels."""
-        state = siamrpn.SiamRPNTracker(self.net, self.config).init(params, frame, box)
+        state = super().init(params, frame, box)
         fields = {field.name: getattr(state, field.name) for field in dataclasses.fields(state)}
         box = jnp.asarray(box, jnp.float32)
         mask, affine = masks.filled_box(box, self.config.mask_size)
         return SiamMaskState(**fields, mask=mask, affine=affine, polygon=rectangles.box_corners(box))
 
-    def step(self, params: Params, state: SiamMaskState, frame: Frame | ArrayLike) -> tuple[SiamMaskState, Output]:
-        """State and answer after `frame`."""
-        frame, config = as_frame(frame), self.config
-        scale, (cls, loc, cues) = siamrpn.look(config, self.net, params, state, frame, config.search_size)
-        proposal = siamrpn.choose(config, state, scale, state.settings.window_influence, cls[0], loc[0])
+    def search(self, params: Params, state: siamrpn.State, frame: Frame, search_size: int | None = None,
+               window_influence: Array | None = None) -> MaskProposal:
+        config = self.config
+        search_size = config.search_size if search_size is None else search_size
+        scale, (cls, loc, cues) = siamrpn.look(config, self.net, params, state, frame, search_size)
+        proposal = siamrpn.choose(config, state, scale, window_influence, cls[0], loc[0])
         grid = config.anchors.grid_of(cls.shape[1])
         cell = cell_of(proposal.index, grid)
         logits: Any = self.net.apply(params, cues, cell[None], method="mask_at")
-        mask, affine = jax.nn.sigmoid(logits[0]), paste_affine(config, state, frame, cell, grid)
-        followed = siamrpn.follow(state, proposal)
-        moved = siamrpn.clip(followed, frame)
-        stand_in = moved if config.fallback_clipped else followed
-        box = boxes.join(stand_in.centre, stand_in.size, half_pixel=config.half_pixel)
-        polygon = polygon_of(config, mask, affine, frame, state.settings.mask_threshold, box)
-        state = hold(frame.valid, moved.replace(mask=mask, affine=affine, polygon=polygon), state)
-        return state, Output(
-            box=boxes.join(state.centre, state.size, half_pixel=config.half_pixel), score=state.score,
-            lost=state.score < state.settings.lost_threshold, valid=frame.valid, mask=state.mask,
-            affine=state.affine, polygon=state.polygon)
+        affine = paste_affine(config, state, frame, cell, grid, search_size)
+        known = {field.name: getattr(proposal, field.name) for field in dataclasses.fields(proposal)}
+        return MaskProposal(**known, mask=jax.nn.sigmoid(logits[0]), affine=affine)
+
+    def follow(self, state: SiamMaskState, proposal: MaskProposal) -> SiamMaskState:
+        return siamrpn.follow(state, proposal).replace(mask=proposal.mask, affine=proposal.affine)
+
+    def clip(self, state: SiamMaskState, frame: Frame) -> SiamMaskState:
+        clipped = siamrpn.clip(state, frame)
+        box = self.box(clipped if self.config.fallback_clipped else state)
+        return clipped.replace(polygon=polygon_of(self.config, state.mask, state.affine, frame,
+                                                  state.settings.mask_threshold, box))
+
+    def answer(self, state: SiamMaskState) -> Output:
+        return super().answer(state).replace(mask=state.mask, affine=state.affine, polygon=state.polygon)
 
 
 def cell_of(index: Array, grid: int) -> Array:
@@ -121,7 +122,8 @@ def cell_of(index: Array, grid: int) -> Array:
     return jnp.stack(jnp.divmod(index % (grid * grid), grid)).astype(jnp.int32)
 
 
-def paste_affine(config: SiamMaskConfig, state: siamrpn.State, frame: Frame, cell: Array, grid: int) -> Array:
+def paste_affine(config: SiamMaskConfig, state: siamrpn.State, frame: Frame, cell: Array, grid: int,
+                 search_size: int) -> Array:
     """From the pixels of a cell's mask to the frame's: `[2, 3]`.
 
     The mask covers the exemplar's square round its cell's centre.
@@ -129,6 +131,7 @@ def paste_affine(config: SiamMaskConfig, state: siamrpn.State, frame: Frame, cel
     Args:
       state: before the frame, whose place the crop was cut round.
       cell: `[2]` (row, column) of `grid x grid`.
+      search_size: of the crop, pixels.
     Source: SiamMask, tools/test.py `siamese_track`.
     Quirks of the references, kept: the whole crop is placed by its unrounded centre, and
     everything shrinks by one pixel in the width and height of the frame. With `half_pixel`, where no published
@@ -136,8 +139,8 @@ def paste_affine(config: SiamMaskConfig, state: siamrpn.State, frame: Frame, cel
     window that was cut, the centres of the mask's corner pixels on those of the exemplar's square.
     """
     side = crops.context_side(state.size[0], state.size[1], config.context)
-    origin, whole = crops.window(state.centre, side * (config.search_size / config.exemplar_size), config.crop_rule)
-    pixel = whole / config.search_size  # frame pixels a crop pixel
+    origin, whole = crops.window(state.centre, side * (search_size / config.exemplar_size), config.crop_rule)
+    pixel = whole / search_size  # frame pixels a crop pixel
     middle = (cell[::-1] - (grid - 1) / 2) * config.anchors.stride  # from the crop's, crop pixels
     if config.half_pixel:
         corner = origin + (whole - 1) / 2 + (middle - (config.exemplar_size - 1) / 2) * pixel

@@ -12,11 +12,11 @@ from flax import struct
 
 from siamjax import fields
 from siamjax.errors import ConfigError
-from siamjax.fields import Factor, Margin, Pixels, Share, Within
+from siamjax.fields import RIDES, Factor, Margin, Pixels, Share, Within
 from siamjax.ops import boxes, crops
 from siamjax.ops.anchors import AnchorConfig
-from siamjax.trackers import postprocess
-from siamjax.trackers.base import Output, as_frame, hold
+from siamjax.trackers import postprocess, riding, searching
+from siamjax.trackers.base import Output, as_frame
 from siamjax.types import Array, ArrayLike, Frame, Params
 
 MIN_SIDE = 10.0  # px, the least width and height of an answer (PySOT)
@@ -53,13 +53,13 @@ class SiamRPNConfig:
     search_size: Pixels = 255
     anchors: AnchorConfig = dataclasses.field(default_factory=AnchorConfig)
     context: Margin = 0.5
-    penalty_k: Factor = 0.04
-    window_influence: Share = 0.44
-    lr: Share = 0.4
-    temperature: Annotated[float, Within(1e-6, 1e6)] = 1.0
-    score_scale: Factor | None = None
-    score_offset: Annotated[float, Within(-1e6, 1e6)] | None = None
-    lost_threshold: Share = 0.5
+    penalty_k: Annotated[Factor, RIDES] = 0.04
+    window_influence: Annotated[Share, RIDES] = 0.44
+    lr: Annotated[Share, RIDES] = 0.4
+    temperature: Annotated[float, Within(1e-6, 1e6), RIDES] = 1.0
+    score_scale: Annotated[Factor | None, RIDES] = None
+    score_offset: Annotated[float | None, Within(-1e6, 1e6), RIDES] = None
+    lost_threshold: Annotated[Share, RIDES] = 0.5
     self_correction: bool = False
     half_pixel: bool = False
     resampling: crops.Resampling = "float"
@@ -73,9 +73,6 @@ class SiamRPNConfig:
                               "give score_scale and score_offset together, or neither")
         if self.crop_rule == "siamfc":
             raise ConfigError("crop_rule is 'siamfc'", f"{type(self).__name__}.crop_rule", "use pysot or siammask")
-
-    def settings(self) -> Settings:
-        return Settings(*(jnp.float32(getattr(self, field.name) or 0) for field in dataclasses.fields(Settings)))
 
     @property
     def corrects(self) -> bool:
@@ -91,23 +88,6 @@ class SiamRPNConfig:
         """The tracker of `net` with these settings."""
         return SiamRPNTracker(net, self)
 
-    def short_term(self, net: nn.Module) -> SiamRPNTracker:
-        """The tracker whose way of looking, of moving and of answering a long-term one takes over."""
-        return SiamRPNTracker(net, self)
-
-
-@struct.dataclass
-class Settings:
-    """Settings that only scale numbers, float32 `[]` each: one `vmap` tries many of them."""
-
-    penalty_k: Any
-    window_influence: Any
-    lr: Any
-    temperature: Any
-    score_scale: Any
-    score_offset: Any
-    lost_threshold: Any
-
 
 @struct.dataclass
 class State:
@@ -120,7 +100,7 @@ class State:
       mean: `[3]` mean colour of the first frame, fills what lies outside.
       score: `[]` last score, held over frames that cannot be decoded.
       correction: `[4]` of every proposal: shift (x, y) in its sides, factors of its width and height.
-      settings: numbers that ride along.
+      settings: see `riding`.
     """
 
     kernels: Any
@@ -129,7 +109,7 @@ class State:
     mean: Any
     score: Any
     correction: Any
-    settings: Settings
+    settings: Any
 
 
 @struct.dataclass
@@ -170,21 +150,16 @@ class SiamRPNTracker:
         frame = as_frame(frame)
         centre, size = boxes.centre_and_size(jnp.asarray(box, jnp.float32), half_pixel=self.config.half_pixel)
         state = State(kernels=(), centre=centre, size=size, mean=crops.mean_colour(frame),
-                      score=jnp.float32(1), correction=jnp.float32([0, 0, 1, 1]), settings=self.config.settings())
+                      score=jnp.float32(1), correction=jnp.float32([0, 0, 1, 1]), settings=riding.numbers(self.config))
         kernels = self.net.apply(params, self.exemplar(state, frame)[None], method="embed_exemplar")
         state = state.replace(kernels=jax.tree.map(lambda k: k[0].astype(jnp.float32), kernels))
         if not self.config.corrects:
             return state
-        return state.replace(correction=correction(state, self.search(
-            params, state, frame, self.config.search_size, state.settings.window_influence)))
+        return state.replace(correction=correction(state, self.search(params, state, frame)))
 
     def step(self, params: Params, state: State, frame: Frame | ArrayLike) -> tuple[State, Output]:
         """State and answer after `frame`."""
-        frame = as_frame(frame)
-        moved = self.clip(self.follow(state, self.find(params, state, frame)), frame)
-        state = hold(frame.valid, moved, state)
-        return state, Output(box=self.box(state), score=state.score,
-                             lost=state.score < state.settings.lost_threshold, valid=frame.valid)
+        return searching.step(self, params, state, as_frame(frame))
 
     def exemplar(self, state: State, frame: Frame) -> Array:
         """The crop that the target of `state` is given by, `[S, S, 3]`, `S = exemplar_size`."""
@@ -192,25 +167,32 @@ class SiamRPNTracker:
         return cut(self.config, state, frame, side, self.config.exemplar_size)
 
     def find(self, params: Params, state: State, frame: Frame) -> Proposal:
-        """The proposal that the target is taken to be at."""
-        return self.search(params, state, frame, self.config.search_size, state.settings.window_influence)
+        return self.search(params, state, frame)
 
-    def search(self, params: Params, state: State, frame: Frame, search_size: int,
-               window_influence: Array) -> Proposal:
-        """The best proposal in the crop of `search_size` pixels round the last place."""
-        return search(self.config, self.net, params, state, frame, search_size, window_influence)
+    def search(self, params: Params, state: State, frame: Frame, search_size: int | None = None,
+               window_influence: Array | None = None) -> Proposal:
+        scale, (cls, loc, *_) = look(self.config, self.net, params, state, frame, search_size)
+        return choose(self.config, state, scale, window_influence, cls[0], loc[0])
+
+    def judge(self, params: Params, state: State, proposal: Proposal, frame: Frame) -> Proposal:
+        return proposal
+
+    def place(self, state: State, proposal: Proposal) -> State:
+        return state.replace(centre=state.centre + proposal.offset, size=proposal.size)
 
     def follow(self, state: State, proposal: Proposal) -> State:
-        """The state moved onto a proposal."""
         return follow(state, proposal)
 
     def clip(self, state: State, frame: Frame) -> State:
-        """The state within what an answer may be."""
         return clip(state, frame)
 
     def box(self, state: State) -> Array:
         """The answer `[4]`, `xywh`, frame pixels."""
         return boxes.join(state.centre, state.size, half_pixel=self.config.half_pixel)
+
+    def answer(self, state: State) -> Output:
+        return Output(box=self.box(state), score=state.score, lost=state.score < state.settings.lost_threshold,
+                      valid=jnp.array(True))
 
 
 def cut(config: SiamRPNConfig, state: State, frame: Frame, side: Array, size: int) -> Array:
@@ -220,27 +202,23 @@ def cut(config: SiamRPNConfig, state: State, frame: Frame, side: Array, size: in
     return crop[..., ::-1] if config.channel_order == "bgr" else crop
 
 
-def search(config: SiamRPNConfig, net: nn.Module, params: Params, state: State, frame: Frame, search_size: int,
-           window_influence: Array, zoom: float = 1.0) -> Proposal:
-    """The best proposal in the crop of `search_size` pixels round the last place, see `look`."""
-    scale, (cls, loc, *_) = look(config, net, params, state, frame, search_size, zoom)
-    return choose(config, state, scale, window_influence, cls[0], loc[0])
-
-
 def look(config: SiamRPNConfig, net: nn.Module, params: Params, state: State, frame: Frame,
-         search_size: int, zoom: float = 1.0) -> tuple[Array, Any]:
+         search_size: int | None = None, zoom: float = 1.0) -> tuple[Array, Any]:
     """What the net sees round the last place, in a crop of `zoom` times the usual side in the frame.
+
+    A crop of more pixels than `config.search_size` shows more of the frame at the same scale.
 
     Returns:
       the crop's scale `[]`, crop pixels a frame pixel, and all that `detect` gives, for a batch of one.
     """
+    search_size = config.search_size if search_size is None else search_size
     side = crops.context_side(state.size[0], state.size[1], config.context) * zoom
     crop = cut(config, state, frame, side * (search_size / config.exemplar_size), search_size)
     kernels = jax.tree.map(lambda k: k[None], state.kernels)
     return config.exemplar_size / side, net.apply(params, kernels, crop[None], method="detect")
 
 
-def choose(config: SiamRPNConfig, state: State, scale: Array, window_influence: Array, cls: Array,
+def choose(config: SiamRPNConfig, state: State, scale: Array, window_influence: Array | None, cls: Array,
            loc: Array) -> Proposal:
     """The best of all proposals, by penalised score and window.
 
@@ -248,11 +226,12 @@ def choose(config: SiamRPNConfig, state: State, scale: Array, window_influence: 
       config: what fixes shapes: the anchors.
       state: state before the frame.
       scale: `[]` crop pixels a frame pixel, or `[2]` of x and of y.
-      window_influence: `[]` weight of the window, 0..1.
+      window_influence: `[]` weight of the window, 0..1; None for that of the settings.
       cls, loc: `[N, 2]` logits and `[N, 4]` deltas, `N = A * G * G`.
     Source: PySOT, pysot/tracker/siamrpn_tracker.py `track`. Of equal scores the first index wins.
     """
     grid = config.anchors.grid_of(len(cls))
+    influence = state.settings.window_influence if window_influence is None else window_influence
     score = jax.nn.softmax(cls)[:, 1]
     rank = jax.nn.softmax(cls / state.settings.temperature)[:, 1]
     proposals = config.anchors.proposals(loc)
@@ -260,13 +239,13 @@ def choose(config: SiamRPNConfig, state: State, scale: Array, window_influence: 
     proposals = jnp.concatenate([proposals[:, :2] + shift * proposals[:, 2:], proposals[:, 2:] * stretch], axis=1)
     penalty = postprocess.change_penalty(proposals[:, 2:], state.size * scale, state.settings.penalty_k)
     window = jnp.tile(postprocess.hann(grid).reshape(-1), config.anchors.per_cell)
-    best = jnp.argmax(penalty * rank * (1 - window_influence) + window * window_influence)
+    best = jnp.argmax(penalty * rank * (1 - influence) + window * influence)
     return Proposal(offset=proposals[best, :2] / scale, size=proposals[best, 2:] / scale,
                     score=calibrated(config, state.settings, score[best]),
                     rate=penalty[best] * score[best] * state.settings.lr, index=best.astype(jnp.int32))
 
 
-def calibrated(config: SiamRPNConfig, settings: Settings, score: Array) -> Array:
+def calibrated(config: SiamRPNConfig, settings: Any, score: Array) -> Array:
     """The foreground probability `[]` brought to what it has been worth, see `SiamRPNConfig.score_scale`."""
     if not config.calibrates:
         return score

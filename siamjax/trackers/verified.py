@@ -1,115 +1,158 @@
-"""The long-term tracker that looks again at what it found: what it tracks must resemble what it was given."""
+"""A tracker that looks again at what it found: what it tracks must resemble what it was given."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from flax import struct
 
-from siamjax.fields import Factor, Share, Within
+from siamjax import fields
+from siamjax.fields import RIDES, Factor, Share, Within
 from siamjax.nets.identity import embed_object
 from siamjax.ops import distances
-from siamjax.trackers import postprocess, siamrpn
-from siamjax.trackers.anchor_free import AnchorFreeConfig
-from siamjax.trackers.base import as_frame
-from siamjax.trackers.longterm import LongTermConfig, LongTermSettings, LongTermState, LongTermTracker
+from siamjax.trackers import postprocess, riding, searching
+from siamjax.trackers.base import Output, as_frame
+from siamjax.trackers.searching import Searching
+from siamjax.trackers.siamrpn import SiamRPNConfig
+from siamjax.trackers.wrapping import Outer, OuterState
 from siamjax.types import Array, ArrayLike, Frame, Params
 
 
 @dataclasses.dataclass(frozen=True)
-class VerifiedConfig(LongTermConfig):
-    """Settings of the verified long-term tracker.
+class VerifiedConfig(Outer):
+    """Settings of the verified tracker.
 
     Attributes:
+      inner: settings of the tracker that looks and moves; its `lost_threshold` has no part here.
       stage: number of the trunk's stage whose features are compared, see `nets.identity`.
       identity_rate: share of a proposal's embedding that is mixed into the second of the two embeddings that stand
-        for the target, where the score is above `confidence_high`, 0..1; the first stays that of the given box.
+        for the target, where the score is above `sure`, 0..1; the first stays that of the given box.
+      sure: see there, 0..1.
       distance_scale: log odds that the score loses for each unit of distance, in the mean, between the proposal's
-        embedding and those two. With `score_scale` and `score_offset` it makes the score a calibrated probability,
-        which `confidence_low` and `confidence_high` are thresholds of; `evaluation.metrics.calibration` fits all three.
+        embedding and those two. With the inner `score_scale` and `score_offset` it makes the score a calibrated
+        probability; `evaluation.metrics.calibration` fits all three.
+      lost_threshold: `lost` is a score below it.
     """
 
+    OVERRULED: ClassVar = ("lost_threshold",)
+
+    inner: Any = dataclasses.field(default_factory=SiamRPNConfig)
     stage: Annotated[int, Within(1, 64)] = 3
-    identity_rate: Share = 0.3
-    distance_scale: Factor = 0.0
+    identity_rate: Annotated[Share, RIDES] = 0.3
+    sure: Annotated[Share, RIDES] = 0.95
+    distance_scale: Annotated[Factor, RIDES] = 0.0
+    lost_threshold: Annotated[Share, RIDES] = 0.5
 
-    def settings(self) -> VerifiedSettings:
-        return VerifiedSettings(*(jnp.float32(getattr(self, field.name) or 0)
-                                  for field in dataclasses.fields(VerifiedSettings)))
+    def __post_init__(self):
+        fields.check(self)
 
-    def build(self, net: nn.Module) -> VerifiedTracker:
+    def build(self, net: nn.Module) -> Verified:
         """The tracker of `net` with these settings."""
-        return VerifiedTracker(net, self)
-
-
-@dataclasses.dataclass(frozen=True)
-class AnchorFreeVerifiedConfig(AnchorFreeConfig, VerifiedConfig):
-    """Settings of the verified long-term tracker on an anchor-free one: those of both."""
-
-    def build(self, net: nn.Module) -> VerifiedTracker:  # type: ignore[override]
-        return VerifiedTracker(net, self)
+        return Verified(net, self)
 
 
 @struct.dataclass
-class VerifiedSettings(LongTermSettings):
-    """The numbers that ride along, float32 `[]` each."""
+class VerifiedState(OuterState):
+    """What is carried from frame to frame.
 
-    identity_rate: Any
-    distance_scale: Any
+    Attributes:
+      inner: state of the tracker within.
+      identity: `[2, C]`, embeddings of length 1: of the target as given, and as lately.
+      score: `[]`, the last that was judged.
+      settings: see `riding`.
+    """
 
-
-@struct.dataclass
-class VerifiedState(LongTermState):
-    """The long-term state, and `identity` `[2, C]`, embeddings of length 1: of the target as given, and as lately."""
-
+    inner: Any
     identity: Any
+    score: Any
+    settings: Any
+
+
+@struct.dataclass
+class VerifiedProposal:
+    """A proposal of the tracker within, what its place looks like, `embedding` `[C]`, and the `score` of both."""
+
+    inner: Any
+    embedding: Any
+    score: Any
 
 
 @dataclasses.dataclass(frozen=True)
-class VerifiedTracker(LongTermTracker):
-    """Tracks as `LongTermTracker`, by the joint verdict of proposal and embedding.
+class Verified:
+    """Tracks as the tracker within, by the joint verdict of proposal and embedding.
 
     A proposal's score says how well the place looks among all places near by, and the best of a crop without the
     target may look well enough. So the proposed box is cut out as the given one was and compared with it by itself:
-    one more small pass through the tracker's own trunk. A target is seen, or found again, where the probability of
-    both together says so.
+    one more small pass through the tracker's own trunk. In a `LongTerm` a target is seen, or found again, where the
+    probability of both together says so.
 
     Attributes:
-      net: as of `LongTermTracker`, with a backbone of the package's.
+      net: as the tracker within asks for, with a backbone of the package's.
       config: settings.
     """
 
     net: nn.Module
     config: VerifiedConfig = VerifiedConfig()
 
+    @property
+    def inner(self) -> Searching:
+        """The tracker that looks and moves."""
+        return self.config.inner.build(self.net)
+
     def init(self, params: Params, frame: Frame | ArrayLike, box: ArrayLike) -> VerifiedState:
         """State after the first frame; `box` `[4]` is `xywh`, frame pixels."""
-        long = super().init(params, frame, box)
-        fields = {field.name: getattr(long, field.name) for field in dataclasses.fields(long)}
-        given = self.embed(params, long, as_frame(frame))
-        return VerifiedState(**fields, identity=jnp.stack([given, given]))
+        state = self.inner.init(params, frame, box)
+        given = self.embed(params, state, as_frame(frame))
+        return VerifiedState(inner=state, identity=jnp.stack([given, given]), score=jnp.float32(1),
+                             settings=riding.numbers(self.config))
 
-    def judged(self, params: Params, state: VerifiedState, proposal: siamrpn.Proposal,
-               frame: Frame) -> tuple[VerifiedState, siamrpn.Proposal]:
-        """The proposal with the probability that it is the target, and the state that knows its latest look."""
-        settings = state.settings
-        there = state.replace(centre=state.centre + proposal.offset, size=proposal.size)
-        embedding = self.embed(params, there, frame)
+    def step(self, params: Params, state: VerifiedState, frame: Frame | ArrayLike) -> tuple[VerifiedState, Output]:
+        """State and answer after `frame`."""
+        return searching.step(self, params, state, as_frame(frame))
+
+    def find(self, params: Params, state: VerifiedState, frame: Frame) -> Any:
+        return self.inner.find(params, state.inner, frame)
+
+    def search(self, params: Params, state: VerifiedState, frame: Frame, search_size: int | None = None,
+               window_influence: Array | None = None) -> Any:
+        return self.inner.search(params, state.inner, frame, search_size, window_influence)
+
+    def judge(self, params: Params, state: VerifiedState, proposal: Any, frame: Frame) -> VerifiedProposal:
+        """The proposal with the probability that it is the target."""
+        proposal = self.inner.judge(params, state.inner, proposal, frame)
+        embedding = self.embed(params, self.inner.place(state.inner, proposal), frame)
         distance = distance_of(embedding, state.identity)
-        score = jax.nn.sigmoid(postprocess.log_odds(proposal.score) - settings.distance_scale * distance)
-        # Only what is surely the target: what is taken for it and is not would soon be all that is looked for.
-        rate = jnp.where(score > settings.confidence_high, settings.identity_rate, 0)
-        given, lately = state.identity
-        lately = distances.normalised((1 - rate) * lately + rate * embedding)
-        return state.replace(identity=jnp.stack([given, lately])), proposal.replace(score=score)
+        score = jax.nn.sigmoid(postprocess.log_odds(proposal.score) - state.settings.distance_scale * distance)
+        return VerifiedProposal(proposal, embedding, score)
 
-    def embed(self, params: Params, state: siamrpn.State, frame: Frame) -> Array:
-        """Embedding `[C]` of what is in the exemplar crop round the state's place."""
-        crop = self.config.short_term(self.net).exemplar(state, frame)
+    def place(self, state: VerifiedState, proposal: VerifiedProposal) -> VerifiedState:
+        return state.replace(inner=self.inner.place(state.inner, proposal.inner))
+
+    def follow(self, state: VerifiedState, proposal: VerifiedProposal) -> VerifiedState:
+        # Only what is surely the target: what is taken for it and is not would soon be all that is looked for.
+        rate = jnp.where(proposal.score > state.settings.sure, state.settings.identity_rate, 0)
+        given, lately = state.identity
+        lately = distances.normalised((1 - rate) * lately + rate * proposal.embedding)
+        return state.replace(inner=self.inner.follow(state.inner, proposal.inner),
+                             identity=jnp.stack([given, lately]), score=proposal.score)
+
+    def clip(self, state: VerifiedState, frame: Frame) -> VerifiedState:
+        return state.replace(inner=self.inner.clip(state.inner, frame))
+
+    def answer(self, state: VerifiedState) -> Output:
+        return self.inner.answer(state.inner).replace(score=state.score,
+                                                      lost=state.score < state.settings.lost_threshold)
+
+    def exemplar(self, state: VerifiedState, frame: Frame) -> Array:
+        return self.inner.exemplar(state.inner, frame)
+
+    def embed(self, params: Params, inner: Any, frame: Frame) -> Array:
+        """Embedding `[C]` of what is in the exemplar crop round the place of a state of the tracker within."""
+        crop = self.inner.exemplar(inner, frame)
         return embed_object(self.net, params, crop[None], self.config.stage)[0]
 
 

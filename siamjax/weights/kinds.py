@@ -28,11 +28,11 @@ from siamjax.ops.points import PointConfig
 from siamjax.ops.views import View
 from siamjax.precision import Precision
 from siamjax.trackers.anchor_free import AnchorFreeConfig, AnchorFreeTracker
-from siamjax.trackers.longterm import AnchorFreeLongTermConfig, LongTermConfig, LongTermTracker
+from siamjax.trackers.longterm import LongTerm, LongTermConfig
 from siamjax.trackers.siamfc import SiamFCConfig, SiamFCTracker
 from siamjax.trackers.siammask import SiamMaskConfig, SiamMaskTracker
 from siamjax.trackers.siamrpn import SiamRPNConfig, SiamRPNTracker
-from siamjax.trackers.verified import AnchorFreeVerifiedConfig, VerifiedConfig, VerifiedTracker
+from siamjax.trackers.verified import Verified, VerifiedConfig
 
 KINDS: dict[str, type] = {
     # Trackers and their settings.
@@ -40,10 +40,8 @@ KINDS: dict[str, type] = {
     "siamrpn_tracker": SiamRPNTracker, "siamrpn_config": SiamRPNConfig,
     "siammask_tracker": SiamMaskTracker, "siammask_config": SiamMaskConfig,
     "anchor_free_tracker": AnchorFreeTracker, "anchor_free_config": AnchorFreeConfig,
-    "long_term_tracker": LongTermTracker, "long_term_config": LongTermConfig,
-    "anchor_free_long_term_config": AnchorFreeLongTermConfig,
-    "verified_tracker": VerifiedTracker, "verified_config": VerifiedConfig,
-    "anchor_free_verified_config": AnchorFreeVerifiedConfig,
+    "long_term_tracker": LongTerm, "long_term_config": LongTermConfig,
+    "verified_tracker": Verified, "verified_config": VerifiedConfig,
     "anchors": AnchorConfig, "points": PointConfig,
     # Nets.
     "siamfc": SiamFC, "siamrpn": SiamRPN, "siammask": SiamMask, "guided_mask": GuidedMask,
@@ -62,42 +60,3 @@ KINDS: dict[str, type] = {
     "norm": Norm, "precision": Precision,
 }
 NAMES = {kind: name for name, kind in KINDS.items()}
-
-# Files written before 0.2.0 name a class by its module, as it was then.
-FORMER = {
-    "siamjax.trackers.siamfc:SiamFCTracker": "siamfc_tracker", "siamjax.trackers.siamfc:SiamFCConfig": "siamfc_config",
-    "siamjax.trackers.siamrpn:SiamRPNTracker": "siamrpn_tracker",
-    "siamjax.trackers.siamrpn:SiamRPNConfig": "siamrpn_config",
-    "siamjax.trackers.siammask:SiamMaskTracker": "siammask_tracker",
-    "siamjax.trackers.siammask:SiamMaskConfig": "siammask_config",
-    "siamjax.trackers.anchor_free:AnchorFreeTracker": "anchor_free_tracker",
-    "siamjax.trackers.anchor_free:AnchorFreeConfig": "anchor_free_config",
-    "siamjax.trackers.longterm:LongTermTracker": "long_term_tracker",
-    "siamjax.trackers.longterm:LongTermConfig": "long_term_config",
-    "siamjax.trackers.longterm:AnchorFreeLongTermConfig": "anchor_free_long_term_config",
-    "siamjax.trackers.verified:VerifiedTracker": "verified_tracker",
-    "siamjax.trackers.verified:VerifiedConfig": "verified_config",
-    "siamjax.trackers.verified:AnchorFreeVerifiedConfig": "anchor_free_verified_config",
-    "siamjax.ops.anchors:AnchorConfig": "anchors", "siamjax.ops.points:PointConfig": "points",
-    "siamjax.nets.siamfc:SiamFC": "siamfc", "siamjax.nets.siamrpn:SiamRPN": "siamrpn",
-    "siamjax.nets.siammask:SiamMask": "siammask", "siamjax.nets.guided_mask:GuidedMask": "guided_mask",
-    "siamjax.nets.contrastive:Siamese": "siamese", "siamjax.nets.contrastive:PseudoSiamese": "pseudo_siamese",
-    "siamjax.nets.contrastive:Tower": "tower", "siamjax.nets.contrastive:EmbeddingHead": "embedding_head",
-    "siamjax.nets.embedder:Embedder": "embedder", "siamjax.nets.embedder:EmbedderConfig": "embedder_config",
-    "siamjax.ops.views:View": "view", "siamjax.nets.alexnet:AlexNet": "alexnet",
-    "siamjax.nets.alexnet:Stage": "alexnet_stage", "siamjax.nets.mobilenet:MobileNetV2": "mobilenet_v2",
-    "siamjax.nets.resnet:ResNet": "resnet", "siamjax.nets.trunk:Layout": "layout",
-    "siamjax.nets.inverted:InvertedTrunk": "inverted_trunk",
-    "siamjax.nets.inverted:Block": "inverted_block", "siamjax.nets.text:TextBackbone": "text_backbone",
-    "siamjax.nets.necks:Adjust": "adjust", "siamjax.nets.rpn_heads:DepthwiseBranch": "depthwise_branch",
-    "siamjax.nets.rpn_heads:DepthwiseRPN": "depthwise_rpn", "siamjax.nets.rpn_heads:MultiRPN": "multi_rpn",
-    "siamjax.nets.rpn_heads:UpChannelRPN": "upchannel_rpn",
-    "siamjax.nets.similarity_heads:PixelwiseRPN": "pixelwise_rpn",
-    "siamjax.nets.similarity_heads:SimilarityRPN": "similarity_rpn",
-    "siamjax.nets.anchor_free_heads:PixelwiseHead": "pixelwise_head",
-    "siamjax.nets.nanotrack_heads:NanoTrackHead": "nanotrack_head",
-    "siamjax.nets.nanotrack_heads:NanoTrackV3Head": "nanotrack_v3_head", "siamjax.nets.mask_heads:Refine": "refine",
-    "siamjax.nets.guided_mask:Segment": "segment", "siamjax.nets.pooled:PooledHead": "pooled_head",
-    "siamjax.nets.layers:Norm": "norm",
-    "siamjax.precision:Precision": "precision",
-}

@@ -8,7 +8,8 @@ from typing import Any
 
 from siamjax import fields
 from siamjax.errors import SiamjaxError, WeightsError
-from siamjax.weights.kinds import FORMER, KINDS, NAMES
+from siamjax.weights import former
+from siamjax.weights.kinds import KINDS, NAMES
 
 MAX_TEXT = 1 << 20  # characters of settings
 MAX_NESTED = 32  # settings within each other
@@ -45,7 +46,7 @@ def _decode(value: Any, where: str, path: str, depth: int) -> Any:
         return tuple(_decode(item, where, f"{path}[{i}]", depth + 1) for i, item in enumerate(value))
     if not isinstance(value, dict):
         return value
-    found = dict(value)
+    found = dict(former.current(value))
     kind = _kind(found.pop("kind", None), where)
     known = fields.names(kind)
     unknown = [name for name in found if name not in known]
@@ -77,8 +78,8 @@ def _name(kind: type) -> str:
 
 
 def _kind(name: Any, where: str) -> Any:
-    """The class that a file calls `name`, now or formerly."""
-    kind = KINDS.get(FORMER.get(name, name)) if isinstance(name, str) else None
+    """The class that a file calls `name`."""
+    kind = KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
         raise WeightsError(f"unknown kind {fields.shown(name)} in the settings", where,
                            "use a file written by this version of siamjax; for a net of your own pass it yourself")

@@ -30,7 +30,7 @@ from siamjax.nets.siamrpn import SiamRPN
 from siamjax.nets.similarity_heads import PixelwiseRPN, SimilarityRPN
 from siamjax.trackers.anchor_free import AnchorFreeConfig
 from siamjax.trackers.base import LoadedTracker
-from siamjax.trackers.longterm import AnchorFreeLongTermConfig, LongTermConfig, LongTermTracker
+from siamjax.trackers.longterm import LongTermConfig
 from siamjax.trackers.siamfc import SiamFCConfig, SiamFCTracker
 from siamjax.trackers.siammask import SiamMaskConfig
 from siamjax.trackers.siamrpn import SiamRPNConfig, SiamRPNTracker
@@ -82,9 +82,7 @@ _FEAR = AnchorFreeConfig(
     exemplar_size=128, search_size=256, squeezed=True, context=0.2, search_context=2.0, penalty_k=0.062,
     window_influence=0.38, lr=0.765, smoothing="squared", min_side=3.0, half_pixel=False, channel_order="rgb",
     self_correction=True, unsure_below=0.12, score_scale=0.65, score_offset=-1.43, lost_threshold=0.4)
-_FEAR_LONG = AnchorFreeLongTermConfig(
-    **{field.name: getattr(_FEAR, field.name) for field in dataclasses.fields(_FEAR)},
-    lost_search_size=512, confidence_low=0.4, confidence_high=0.8)
+_FEAR_LONG = LongTermConfig(_FEAR, lost_search_size=512, confidence_low=0.4, confidence_high=0.8)
 _FEAR_XS = SiamRPN(InvertedTrunk(projection=256, normalise=True, norm=None), PixelwiseHead(norm=None))
 _NANO_V1 = AnchorFreeConfig(penalty_k=0.148, window_influence=0.462, lr=0.390)
 _NANO_V2 = AnchorFreeConfig(penalty_k=0.150, window_influence=0.490, lr=0.385)
@@ -93,10 +91,10 @@ _NANO_TRUNK = InvertedTrunk(MOBILENET_V3_SMALL[:-1], activation="hard_swish")  #
 _SIX = (3,) * 6  # kernel sizes
 
 # Those of siamrpn_small, and a score fitted by scripts/calibrate.py.
-_SMALL_LONG = VerifiedConfig(
+_SMALL_LONG = LongTermConfig(VerifiedConfig(SiamRPNConfig(
     search_size=287, penalty_k=0.1, window_influence=0.25, lr=0.25, temperature=2.159, self_correction=True,
-    half_pixel=True, channel_order="rgb", confidence_low=0.5, confidence_high=0.95,
-    score_scale=0.261, score_offset=8.255, distance_scale=13.7576)
+    half_pixel=True, channel_order="rgb", score_scale=0.261, score_offset=8.255), sure=0.95, distance_scale=13.7576),
+    confidence_low=0.5, confidence_high=0.95)
 
 ZOO: dict[str, Entry] = {
     "siamfc_alexnet": Entry(SiamFCTracker(SiamFC(AlexNet())), "SiamFC, three scales, as siamfc-pytorch",
@@ -122,7 +120,7 @@ ZOO: dict[str, Entry] = {
         "SiamRPN++ on ResNet-50 for OTB, PySOT's siamrpn_r50_l234_dwxcorr_otb",
         names=names.siamrpn_r50(weighted=False)),
     "siamrpn_r50_lt": Entry(
-        LongTermTracker(SiamRPN(ResNet(), MultiRPN(_LONG), Adjust(_LONG)), LongTermConfig()),
+        LongTermConfig().build(SiamRPN(ResNet(), MultiRPN(_LONG), Adjust(_LONG))),
         "SiamRPN++ on ResNet-50, long-term, PySOT's siamrpn_r50_l234_dwxcorr_lt", names=names.siamrpn_r50()),
     "siammask_base": Entry(_MASK_BASE.build(_BASE), "SiamMask with coarse masks, 63 px wide",
                            names=names.siammask(refined=False)),

@@ -11,12 +11,12 @@ import pytest
 
 from siamjax.errors import ConfigError
 from siamjax.ops import boxes, crops
-from siamjax.trackers import anchor_free, longterm, siamrpn
-from siamjax.trackers.anchor_free import AnchorFreeConfig, AnchorFreeTracker, whole_box
+from siamjax.trackers import anchor_free, longterm, riding, siamrpn
+from siamjax.trackers.anchor_free import AnchorFreeTracker, whole_box
 from siamjax.trackers.base import LoadedTracker, as_frame
-from siamjax.trackers.longterm import AnchorFreeLongTermConfig
+from siamjax.trackers.longterm import LongTermConfig
 from siamjax.trackers.siamrpn import Proposal
-from siamjax.trackers.verified import AnchorFreeVerifiedConfig
+from siamjax.trackers.verified import VerifiedConfig
 from siamjax.weights import convert, sources, zoo
 
 FEAR, NANO = zoo.ZOO["fear_xs"].tracker, zoo.ZOO["nanotrack_v3"].tracker
@@ -75,7 +75,7 @@ FRAME = as_frame(np.zeros((100, 200, 3), np.uint8))
 def state_of(config, box):
     centre, size = boxes.centre_and_size(jnp.float32(box), half_pixel=config.half_pixel)
     return siamrpn.State(kernels=(), centre=centre, size=size, mean=jnp.zeros(3), score=jnp.float32(1),
-                         correction=jnp.float32([0, 0, 1, 1]), settings=config.settings())
+                         correction=jnp.float32([0, 0, 1, 1]), settings=riding.numbers(config))
 
 
 def proposal(offset, size, rate):
@@ -149,10 +149,8 @@ def test_nanotrack_gives_its_answer_half_a_pixel_off_its_centre_in_reference_onl
 def test_long_term_keeps_the_crop_and_smoothing_of_the_short_term_form():
     loaded = LoadedTracker(FEAR, {}, "", "fear_xs")
     long = longterm.long_term(loaded, confidence_low=0.3, lost_search_size=512).tracker
-    assert isinstance(long, longterm.LongTermTracker)
-    assert isinstance(long.config.short_term(long.net), AnchorFreeTracker)
-    for field in dataclasses.fields(AnchorFreeConfig):
-        assert getattr(long.config, field.name) == getattr(FEAR.config, field.name), field.name
+    assert isinstance(long.inner, AnchorFreeTracker)
+    assert long.inner == FEAR
     assert (long.config.confidence_low, long.config.lost_search_size) == (0.3, 512)
 
 
@@ -281,10 +279,10 @@ class Seen(Bright):
         return Bright.apply(self, params, *images, method=method)
 
 
-@pytest.mark.parametrize("kind", [AnchorFreeLongTermConfig, AnchorFreeVerifiedConfig])
-def test_long_term_forms_lose_a_target_and_find_it_again_far_off(kind):
-    own = {field.name: getattr(FEAR.config, field.name) for field in dataclasses.fields(AnchorFreeConfig)}
-    config = kind(**own | {"self_correction": False}, lost_search_size=512, confidence_low=0.4, confidence_high=0.8)
+@pytest.mark.parametrize("around", [lambda config: config, VerifiedConfig], ids=["alone", "verified"])
+def test_long_term_forms_lose_a_target_and_find_it_again_far_off(around):
+    own = dataclasses.replace(FEAR.config, self_correction=False)
+    config = LongTermConfig(around(own), lost_search_size=512, confidence_low=0.4, confidence_high=0.8)
     tracker = config.build(Seen())
     init, step = (jax.jit(function, static_argnums=0) for function in (type(tracker).init, type(tracker).step))
     dark, state = lit(480), init(tracker, {}, lit(100), np.float32((100, 100, 40, 40)))

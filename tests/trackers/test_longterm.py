@@ -12,8 +12,9 @@ import pytest
 from flax import linen as nn
 
 from siamjax.errors import ConfigError
+from siamjax.settings import replaced
 from siamjax.trackers import loop
-from siamjax.trackers.longterm import LongTermConfig, LongTermTracker
+from siamjax.trackers.longterm import LongTerm, LongTermConfig
 from siamjax.types import Frame
 from siamjax.weights import zoo
 
@@ -45,19 +46,19 @@ def says(score, anchor=2, dy=0, dx=0):
 def test_scripted_frames_move_lose_and_find_as_the_reference_does(golden, golden_frame):
     post = golden("post")
     columns = [str(name) for name in post["longterm/columns"]]
-    tracker = LongTermTracker(Scripted())
+    tracker = LongTerm(Scripted())
     frame = golden_frame("bag_00")
     state = tracker.init(says(0.9), frame, np.float32([235.5, 105.5, 85, 86]))  # the reference's half pixel
-    step = jax.jit(LongTermTracker.step, static_argnums=0)
+    step = jax.jit(LongTerm.step, static_argnums=0)
     compiled = set()
     for row in post["longterm/rows"]:
         wanted = dict(zip(columns, row))
         assert bool(state.lost) == bool(wanted["lost_before"])
-        np.testing.assert_allclose(np.concatenate([state.centre, state.size]),
+        np.testing.assert_allclose(np.concatenate([state.inner.centre, state.inner.size]),
                                    [wanted[f"{k}_before"] for k in ("cx", "cy", "w", "h")], atol=1e-3)
         peak = (int(wanted[k]) for k in ("peak_anchor", "peak_dy", "peak_dx"))
         state, output = step(tracker, says(wanted["target_score"], *peak), state, frame)
-        np.testing.assert_allclose(np.concatenate([state.centre, state.size]),
+        np.testing.assert_allclose(np.concatenate([state.inner.centre, state.inner.size]),
                                    [wanted[k] for k in ("cx", "cy", "w", "h")], atol=1e-3)
         np.testing.assert_allclose(output.box, [wanted[f"bbox_{k}"] for k in "xywh"], atol=1e-3)
         np.testing.assert_allclose(output.score, wanted["best_score"], atol=1e-6)
@@ -70,13 +71,13 @@ def test_scripted_frames_move_lose_and_find_as_the_reference_does(golden, golden
 @pytest.mark.parametrize("run", ["pysot_r50_lt", "pysot_r50_lt_thresholds"])
 def test_whole_runs_give_the_references_boxes(golden, golden_frame, filled, run):
     runs, entry = golden("runs"), zoo.ZOO["siamrpn_r50_lt"]
-    config = dataclasses.replace(entry.tracker.config, resampling="reference")
+    config = replaced(entry.tracker.config, {"inner.resampling": "reference"})
     if run.endswith("thresholds"):
         config = dataclasses.replace(config, confidence_low=0.7, confidence_high=0.71)
     variables = filled(entry.tracker.net, entry.names, 127, 255)
     tracker = dataclasses.replace(entry.tracker, config=config)
     columns = [str(name) for name in runs["pysot_columns"]]
-    init, step = (jax.jit(getattr(LongTermTracker, name), static_argnums=0) for name in ("init", "step"))
+    init, step = (jax.jit(getattr(LongTerm, name), static_argnums=0) for name in ("init", "step"))
     state = init(tracker, variables, golden_frame("bag_00"), np.float32([235.5, 105.5, 85, 86]))
     for number, row in enumerate(runs[f"{run}/rows"], start=1):
         wanted = dict(zip(columns, row))
@@ -88,7 +89,7 @@ def test_whole_runs_give_the_references_boxes(golden, golden_frame, filled, run)
 
 
 def test_a_new_target_never_starts_lost_and_a_bad_frame_changes_nothing():
-    tracker, frame = LongTermTracker(Scripted()), np.zeros((120, 160, 3), np.uint8)
+    tracker, frame = LongTerm(Scripted()), np.zeros((120, 160, 3), np.uint8)
     state = tracker.init(says(0.1), frame, np.float32([60, 40, 30, 20]))
     assert not state.lost
     unreadable = Frame(frame, np.int32([120, 160]), np.bool_(False))
@@ -99,7 +100,7 @@ def test_a_new_target_never_starts_lost_and_a_bad_frame_changes_nothing():
 
 
 def test_the_thresholds_are_data():
-    tracker, frame = LongTermTracker(Scripted()), np.zeros((120, 160, 3), np.uint8)
+    tracker, frame = LongTerm(Scripted()), np.zeros((120, 160, 3), np.uint8)
     state = tracker.init(says(0.9), frame, np.float32([60, 40, 30, 20]))
     low = jnp.float32([0.5, 0.95])
     states = jax.vmap(lambda low: state.replace(settings=state.settings.replace(confidence_low=low)))(low)
@@ -115,7 +116,7 @@ def test_settings_that_contradict_each_other_are_refused(change):
 
 @pytest.mark.parametrize("shared", [True, False], ids=["targets", "videos"])
 def test_a_target_by_itself_is_looked_for_in_one_crop_a_frame(shared):
-    tracker = LongTermTracker(Scripted(), LongTermConfig(lost_search_size=511))
+    tracker = LongTerm(Scripted(), LongTermConfig(lost_search_size=511))
 
     def program(lanes):
         frame = Frame(jnp.zeros((120, 160, 3), jnp.uint8), jnp.array([120, 160]), jnp.array(True))

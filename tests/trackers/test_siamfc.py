@@ -13,7 +13,7 @@ from flax import linen as nn
 
 from siamjax.errors import ConfigError
 from siamjax.ops import crops, resize
-from siamjax.trackers import postprocess
+from siamjax.trackers import postprocess, riding
 from siamjax.trackers.siamfc import SiamFCConfig, SiamFCTracker, State, locate
 from siamjax.weights import convert, names, zoo
 
@@ -25,7 +25,7 @@ def state_of(row, config=CONFIG) -> State:
     cy, cx, h, w, x_side = row
     return State(z=jnp.zeros(()), centre=jnp.array([cx, cy], jnp.float32), size=jnp.array([w, h], jnp.float32),
                  z_side=jnp.float32(x_side * 127 / 255), x_side=jnp.float32(x_side), mean=jnp.zeros(3),
-                 first_peak=jnp.float32(1), score=jnp.float32(1), settings=config.settings())
+                 first_peak=jnp.float32(1), score=jnp.float32(1), settings=riding.numbers(config))
 
 
 def row_of(state: State) -> np.ndarray:

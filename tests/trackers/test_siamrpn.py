@@ -14,7 +14,7 @@ from hypothesis import given
 
 from siamjax.errors import ConfigError
 from siamjax.ops import boxes, crops
-from siamjax.trackers import postprocess, siamrpn
+from siamjax.trackers import postprocess, riding, siamrpn
 from siamjax.trackers.siamrpn import SiamRPNConfig, SiamRPNTracker
 from siamjax.types import Frame
 from siamjax.weights import zoo
@@ -29,7 +29,7 @@ RUNS = {"pysot_alex": "siamrpn_alex", "pysot_alex_tennis": "siamrpn_alex", "pyso
 
 def state_of(config, centre, size, mean=(0, 0, 0)) -> siamrpn.State:
     return siamrpn.State(kernels=(), centre=jnp.float32(centre), size=jnp.float32(size), mean=jnp.float32(mean),
-                         score=jnp.float32(1), correction=jnp.float32([0, 0, 1, 1]), settings=config.settings())
+                         score=jnp.float32(1), correction=jnp.float32([0, 0, 1, 1]), settings=riding.numbers(config))
 
 
 def by_anchor(maps: np.ndarray, kinds: int) -> jnp.ndarray:
@@ -201,7 +201,7 @@ def test_a_calibrated_score_moves_no_box():
         np.testing.assert_array_equal(getattr(raw, field), getattr(calibrated, field))
     logit = np.log(raw.score / (1 - raw.score))
     np.testing.assert_allclose(calibrated.score, 1 / (1 + np.exp(1 - 0.5 * logit)), rtol=1e-5)
-    sure = siamrpn.calibrated(fitted, fitted.settings(), jnp.float32([0.0, 1.0]))
+    sure = siamrpn.calibrated(fitted, riding.numbers(fitted), jnp.float32([0.0, 1.0]))
     assert np.isfinite(sure).all()
 
 

@@ -11,14 +11,18 @@ import pytest
 from flax import linen as nn
 
 from siamjax.errors import ConfigError
-from siamjax.trackers.longterm import LongTermConfig, LongTermTracker
+from siamjax.settings import replaced
+from siamjax.trackers import riding
+from siamjax.trackers.longterm import LongTermConfig
 from siamjax.trackers.siamrpn import SiamRPNConfig
-from siamjax.trackers.verified import VerifiedConfig, VerifiedTracker
+from siamjax.trackers.verified import VerifiedConfig
 from siamjax.types import Frame
 from siamjax.weights import files, spec, zoo
 
 BOX = np.float32([60, 40, 30, 30])
-CONFIG = VerifiedConfig(confidence_low=0.5, confidence_high=0.8, distance_scale=20.0, lost_search_size=319, lr=0.0)
+SHORT = SiamRPNConfig(penalty_k=0.05, window_influence=0.28, lr=0.0)
+CONFIG = LongTermConfig(VerifiedConfig(SHORT, sure=0.8, distance_scale=20.0), lost_search_size=319,
+                        confidence_low=0.5, confidence_high=0.8)
 
 
 class Colours(nn.Module):
@@ -89,10 +93,9 @@ def test_it_is_found_again_by_proposal_and_embedding_together():
 
 
 def test_without_weight_on_the_distance_it_is_the_long_term_tracker():
-    fields = {field.name: getattr(CONFIG, field.name) for field in dataclasses.fields(LongTermConfig)}
     scores, frames = [0.9, 0.3, 0.6, 0.95], [RED, RED, BLUE, BLUE, RED]
-    _, plain = follow(LongTermConfig(**fields), frames, scores)
-    _, verified = follow(dataclasses.replace(CONFIG, distance_scale=0.0), frames, scores)
+    _, plain = follow(dataclasses.replace(CONFIG, inner=SHORT), frames, scores)
+    _, verified = follow(replaced(CONFIG, {"inner.distance_scale": 0.0}), frames, scores)
     for one, other in zip(plain, verified):
         np.testing.assert_array_equal(one.box, other.box)
         np.testing.assert_allclose(one.score, other.score, atol=1e-6)
@@ -100,7 +103,7 @@ def test_without_weight_on_the_distance_it_is_the_long_term_tracker():
 
 
 def test_the_score_is_the_calibrated_one():
-    config = dataclasses.replace(CONFIG, score_scale=0.5, score_offset=-1.0)
+    config = replaced(CONFIG, {"inner.inner.score_scale": 0.5, "inner.inner.score_offset": -1.0})
     _, (same,) = follow(config, [RED, RED], [0.9])
     np.testing.assert_allclose(same.score, 1 / (1 + np.exp(1 - 0.5 * np.log(9))), atol=1e-3)
 
@@ -108,23 +111,23 @@ def test_the_score_is_the_calibrated_one():
 def test_slow_changes_are_learned_and_the_given_target_is_not_forgotten():
     fading = [RED, *[scene((200 - 6 * t, 100, 100 + 6 * t)) for t in range(17)], BLUE, BLUE]
     scores = [0.9] * (len(fading) - 1)
-    lenient = dataclasses.replace(CONFIG, distance_scale=5.0, confidence_high=0.5)
-    _, still = follow(dataclasses.replace(lenient, identity_rate=0.0), fading, scores)
-    state, learned = follow(dataclasses.replace(lenient, identity_rate=0.5), fading, scores)
+    lenient = replaced(CONFIG, {"inner.distance_scale": 5.0, "confidence_high": 0.5, "inner.sure": 0.5})
+    _, still = follow(replaced(lenient, {"inner.identity_rate": 0.0}), fading, scores)
+    state, learned = follow(replaced(lenient, {"inner.identity_rate": 0.5}), fading, scores)
     lost = [sum(bool(output.lost) for output in outputs) for outputs in (still, learned)]
     assert 0 < lost[1] < lost[0]  # later, but a slow change is a change
-    assert state.identity[0] @ state.identity[1] < 0.95
-    np.testing.assert_allclose(jnp.linalg.norm(state.identity, axis=1), 1, rtol=1e-5)
+    assert state.inner.identity[0] @ state.inner.identity[1] < 0.95
+    np.testing.assert_allclose(jnp.linalg.norm(state.inner.identity, axis=1), 1, rtol=1e-5)
 
 
 def test_what_is_not_the_target_teaches_nothing():
     state, _ = follow(CONFIG, [RED, BLUE, BLUE], [0.9, 0.9])
-    np.testing.assert_allclose(state.identity[1], state.identity[0], atol=1e-6)
+    np.testing.assert_allclose(state.inner.identity[1], state.inner.identity[0], atol=1e-6)
 
 
 def test_a_bad_frame_changes_nothing_and_nothing_compiles_twice():
     tracker = CONFIG.build(Scripted())
-    step = jax.jit(VerifiedTracker.step, static_argnums=0)
+    step = jax.jit(type(tracker).step, static_argnums=0)
     state = tracker.init(says(0.9), RED, BOX)
     extent = np.int32([120, 160])
     state, _ = step(tracker, says(0.9), state, Frame(BLUE, extent, np.bool_(True)))
@@ -141,8 +144,8 @@ def test_a_bad_frame_changes_nothing_and_nothing_compiles_twice():
 def test_the_weight_on_the_distance_is_data():
     tracker = CONFIG.build(Scripted())
     state = tracker.init(says(0.9), RED, BOX)
-    states = jax.vmap(lambda scale: state.replace(settings=state.settings.replace(distance_scale=scale)))(
-        jnp.float32([0.0, 20.0]))
+    scales = [replaced(CONFIG, {"inner.distance_scale": scale}) for scale in (0.0, 20.0)]
+    states = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(riding.with_numbers(state, one) for one in scales))
     _, outputs = jax.vmap(lambda state: tracker.step(says(0.9), state, BLUE))(states)
     assert outputs.lost.tolist() == [False, True]
 
@@ -153,8 +156,10 @@ def test_settings_out_of_range_are_refused(change):
         VerifiedConfig(**change)
 
 
-def test_it_is_a_long_term_tracker():
-    assert isinstance(VerifiedConfig().build(Scripted()), LongTermTracker)
+def test_by_itself_it_is_a_tracker_whose_score_says_when_the_target_is_lost():
+    _, (same, other, back) = follow(CONFIG.inner, [RED, RED, BLUE, RED], [0.9, 0.9, 0.9])
+    assert [bool(output.lost) for output in (same, other, back)] == [False, True, False]
+    np.testing.assert_allclose(same.score, 0.9, atol=1e-3)
 
 
 def test_the_zoos_settings_are_those_of_the_file_it_takes_its_weights_from():
@@ -164,4 +169,4 @@ def test_the_zoos_settings_are_those_of_the_file_it_takes_its_weights_from():
     assert zoo.locate("siamrpn_small_lt") == (zoo.locate("siamrpn_small")[0], "siamrpn_small_lt")
     for field in dataclasses.fields(SiamRPNConfig):
         if field.name not in ("score_scale", "score_offset", "lost_threshold"):  # fitted for each
-            assert getattr(long.config, field.name) == getattr(short.config, field.name)
+            assert getattr(long.config.inner.inner, field.name) == getattr(short.config, field.name)
