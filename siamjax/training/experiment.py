@@ -15,6 +15,8 @@ from siamjax.errors import ConfigError
 from siamjax.nets.embedder import EmbedderConfig
 from siamjax.trackers.base import Tracker
 from siamjax.training.embedding_objective import EmbeddingObjective
+from siamjax.training.features import Cached
+from siamjax.training.freezing import starts
 from siamjax.training.objectives import Objective
 from siamjax.training.optim import OptimConfig
 from siamjax.user_code import load_object
@@ -57,6 +59,8 @@ class Experiment:
         their initial values.
       init_parts: `(path in the file, path in the net)` of the parts to take, e.g. `("backbone", "first/backbone")`;
         None for the whole file as it is.
+      cached: the features of frozen parts, computed once and kept on the disk, that the rest of the net trains on;
+        None for crops that go through the whole net at each step.
       checkpoint_every, log_every: steps between.
       keep: checkpoints kept.
       max_bad_steps: bad steps (NaN or Inf) in a row at which the training stops.
@@ -79,6 +83,7 @@ class Experiment:
     norm_mode: Literal["train", "eval"] = "train"
     init_from: str | None = None
     init_parts: tuple[tuple[str, str], ...] | None = None
+    cached: Cached | None = None
     checkpoint_every: int = 1000
     log_every: int = 50
     keep: int = 2
@@ -109,6 +114,20 @@ class Experiment:
                                                                        self.embedder.second.modality):
             raise ConfigError("words and objects drawn beside those of the data", where="data.synthetic_share",
                               do="set it to 0: descriptions are those of the data's own tracks")
+        if self.cached is not None:
+            self._check_cached(self.cached)
+
+    def _check_cached(self, cached: Cached) -> None:
+        if self.embedder is not None:
+            raise ConfigError("features are computed once for trackers only", where="Experiment.cached",
+                              do="leave cached out")
+        for part in cached.features.frozen:
+            if not hasattr(self.net, part):
+                raise ConfigError(f"the net has no part '{part}' to compute once", where="Experiment.cached",
+                                  do="name features of its parts, or leave cached out")
+            if not starts(part, self.optim.frozen) or any(starts(path, (part,)) for path, _ in self.optim.thaw):
+                raise ConfigError(f"'{part}' is computed once, but trains", where="Experiment.cached",
+                                  do="name it in optim.frozen, and nothing of it in optim.thaw")
 
     @property
     def steps(self) -> int:

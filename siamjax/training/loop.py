@@ -12,21 +12,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from siamjax.data.augment import make_augment
 from siamjax.data.damage import Damaged
-from siamjax.data.pipeline import batches
-from siamjax.data.views import as_seen
-from siamjax.errors import DataError, TrainingError
+from siamjax.errors import TrainingError
 from siamjax.outputs import folder_for
 from siamjax.training import interrupt, optim, output, peers, replicas
 from siamjax.training.checkpoints import Checkpoints
 from siamjax.training.experiment import Experiment
+from siamjax.training.feed import feature_feed, pair_feed
 from siamjax.training.lock import only_training
 from siamjax.training.provenance import provenance, write_provenance
 from siamjax.training.report import Report, tell
 from siamjax.training.start import first_state
-from siamjax.training.state import TrainState
-from siamjax.training.step import Augment, make_train_step
+from siamjax.training.state import TrainState, variables_of
+from siamjax.training.step import make_train_step
 
 
 def train(experiment: Experiment, tracks: Sequence[Any], folder: Path, *, data: str,
@@ -61,21 +59,28 @@ def _train(experiment: Experiment, tracks: Sequence[Any], folder: Path, data: st
     schedule = optim.make_schedule(experiment.optim, experiment.epochs, experiment.steps_per_epoch)
     phases = experiment.optim.phases(experiment.steps_per_epoch)
     optimisers = [optim.make_optimiser(experiment.optim, schedule, phase) for phase in phases]
-    augment = _inputs(experiment, tracks, data)
+    if experiment.cached is not None:
+        tracks = list(filter(experiment.cached.features.usable, tracks))
+    damaged = Damaged()
+    feed = pair_feed(experiment, tracks, data=data, damaged=damaged)
 
     with contextlib.closing(Checkpoints(folder, keep=experiment.keep)) as checkpoints:
         resumed_at = checkpoints.latest_step()
         record = provenance(folder, experiment, tracks, data=data, resumed_at=resumed_at, say=tell)
-        first_step, damaged = resumed_at or 0, Damaged()
-        stream = batches(tracks, experiment.data, seed=experiment.seed, batch_size=experiment.batch_size,
-                         start_step=first_step, process_index=jax.process_index(),
-                         process_count=jax.process_count(), damaged=damaged)
-        with contextlib.closing(stream):
+        first_step = resumed_at or 0
+        with contextlib.ExitStack() as streams:
+            stream = streams.enter_context(contextlib.closing(feed.draw(first_step)))
             first_batch = next(stream)
-            state = first_state(experiment, optimisers[0], augment, first_batch)
+            state = first_state(experiment, optimisers[0], feed.augment, first_batch)
             optim.check_paths(experiment.optim, state.params)
             output.check_space(folder, state, experiment.keep)
             write_provenance(folder, record)
+            if experiment.cached is not None and first_step < last_step:
+                streams.close()
+                feed = feature_feed(experiment, tracks, folder, variables_of(state), feed, first_batch,
+                                    damaged=damaged, say=tell)
+                stream = streams.enter_context(contextlib.closing(feed.draw(first_step)))
+                first_batch = next(stream)
             if resumed_at is not None:
                 state, known = checkpoints.restore(state)
                 if not known:
@@ -83,7 +88,7 @@ def _train(experiment: Experiment, tracks: Sequence[Any], folder: Path, data: st
                          "as it was saved is not checked")
             # One program a phase, compiled when it is first needed.
             steps = [(phase.first_step, replicas.replicated(make_train_step(
-                experiment.net, experiment.objective, tx, augment, phase, train_norm=experiment.norm_mode == "train",
+                feed.net, feed.objective, tx, feed.augment, phase, train_norm=experiment.norm_mode == "train",
                 ema=experiment.ema))) for phase, tx in zip(phases, optimisers, strict=True)]
             report = Report(folder / "metrics.jsonl", first_step=first_step, last_step=last_step,
                             batch_size=experiment.batch_size, quiet=jax.process_index() > 0)
@@ -143,24 +148,3 @@ def _log(experiment, pending, state: TrainState, report: Report, damaged: Damage
         means = {name: float(np.mean([row[name] for row in good])) for name in good[0] if name != "good"}
         rate = float(schedule(jnp.asarray(numbers[-1] - int(state.skipped))))
         report.metrics(numbers[-1] + 1, {**means, "lr": rate, "skipped": int(state.skipped), "redrawn": redrawn})
-
-
-def _inputs(experiment: Experiment, tracks: Sequence[Any], data: str) -> Augment:
-    """From a batch to what the net is trained on."""
-    augment = make_augment(experiment.augment)
-    if experiment.embedder is None:
-        return in_order(augment, experiment.use.channel_order)
-    if len(tracks) < 2:
-        raise DataError(f"{len(tracks)} object: there is nothing to tell it from", data,
-                        "give data of several objects")
-    use = experiment.embedder
-    return as_seen(augment, use.first, use.second, channel_order=use.channel_order, tracks=tracks)
-
-
-def in_order(augment: Augment, channel_order: str) -> Augment:
-    """`augment` with its RGB crops in the order of channels that the net's tracker will give it."""
-    def reordered(key, batch):
-        pair = augment(key, batch)
-        return pair.replace(exemplar=pair.exemplar[..., ::-1], search=pair.search[..., ::-1])
-
-    return reordered if channel_order == "bgr" else augment

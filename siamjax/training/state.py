@@ -45,7 +45,11 @@ def new_state(variables: Params, tx: optax.GradientTransformation, key: Array, *
                       skipped=zero, skipped_in_a_row=zero)
 
 
+def variables_of(state: TrainState) -> Params:
+    """Variables of the net as they train."""
+    return {"params": state.params, **({"batch_stats": state.batch_stats} if state.batch_stats else {})}
+
+
 def tracking_variables(state: TrainState) -> Params:
     """Variables to track with: the moving average where there is one."""
-    params = state.params if state.ema is None else state.ema
-    return {"params": params, "batch_stats": state.batch_stats} if state.batch_stats else {"params": params}
+    return variables_of(state if state.ema is None else state.replace(params=state.ema))

@@ -9,7 +9,7 @@ import pytest
 
 from siamjax.errors import ConfigError, OutputError, TrainingError, WeightsError
 from siamjax.settings import replace_by_path
-from siamjax.training import loop, start
+from siamjax.training import feed, loop, start
 from siamjax.training.experiment import load_experiment
 from siamjax.training.lock import only_training
 from siamjax.types import TrainPair
@@ -176,7 +176,7 @@ def test_crops_come_in_the_order_of_channels_that_the_tracker_gives():
     def augment(key, batch):
         return TrainPair(jnp.arange(3.0), 10 + jnp.arange(3.0), None, None, None, None, None)
 
-    rgb, bgr = (loop.in_order(augment, order)(None, None) for order in ("rgb", "bgr"))
+    rgb, bgr = (feed.in_order(augment, order)(None, None) for order in ("rgb", "bgr"))
     assert (rgb.exemplar.tolist(), rgb.search.tolist()) == ([0, 1, 2], [10, 11, 12])
     assert (bgr.exemplar.tolist(), bgr.search.tolist()) == ([2, 1, 0], [12, 11, 10])
 

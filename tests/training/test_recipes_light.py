@@ -20,7 +20,7 @@ from siamjax.data.synthetic import make_tracks
 from siamjax.errors import ConfigError
 from siamjax.settings import describe, replace_by_path
 from siamjax.trackers.siamrpn import as_frame
-from siamjax.training import loop, optim, start
+from siamjax.training import feed, loop, optim, start
 from siamjax.training.experiment import load_experiment
 from siamjax.training.state import new_state
 from siamjax.training.step import AXIS, make_train_step
@@ -168,7 +168,7 @@ def steps(config, count, size=6):
     phase = config.optim.phases(1)[0]
     tx = optim.make_optimiser(config.optim, optim.make_schedule(config.optim, config.epochs, 100), phase)
     variables, _ = files.load(zoo.locate(config.init_from)[0])
-    augment = loop.in_order(make_augment(config.augment), config.tracker.channel_order)
+    augment = feed.in_order(make_augment(config.augment), config.tracker.channel_order)
     step = make_train_step(config.net, config.objective, tx, augment, phase, train_norm=config.norm_mode == "train")
     step = jax.jit(jax.vmap(step, axis_name=AXIS))
     variables = jax.tree.map(jnp.asarray, variables)
