@@ -13,9 +13,9 @@ import pytest
 from flax import linen as nn
 
 import siamjax
-from siamjax import precision
 from siamjax.ops import frames as frame_ops
 from siamjax.ops.point_targets import InsideRule
+from siamjax.precision import at_precision
 from siamjax.trackers import loop
 from siamjax.trackers.anchor_free import AnchorFreeConfig
 from siamjax.trackers.base import LoadedTracker
@@ -322,7 +322,7 @@ class TestTrackerContractAtLength:
 
     def test_bfloat16_stays_near(self, name):
         tracker, params, video, box = tiny_case(name)
-        fast = dataclasses.replace(tracker, net=changed(tracker.net, {"precision": lambda _: precision.FAST}))
+        fast = dataclasses.replace(tracker, net=at_precision(tracker.net, "bfloat16"))
         state = fast.init(params, video[0], box)
         assert {leaf.dtype for leaf in jax.tree.leaves(state)} <= {np.dtype("float32"), np.dtype(bool)}  # geometry too
         _, out = fast.step(params, state, video[1])

@@ -8,20 +8,29 @@ from pathlib import Path
 import tyro
 
 from siamjax.errors import BoxError, ConfigError
+from siamjax.precision import Name
 from siamjax.settings import replace_by_path
 from siamjax.trackers.base import LoadedTracker
+from siamjax.training.experiment import load_experiment
 from siamjax.weights import zoo
 
 Settings = tyro.conf.UseAppendAction[tuple[str, ...]]
 
 
-def load_tracker(model: str | Path, settings: tuple[str, ...] = ()) -> LoadedTracker:
+def load_tracker(model: str | Path, settings: tuple[str, ...] = (), *, experiment: str | None = None,
+                 precision: Name | None = None) -> LoadedTracker:
     """A model with `tracker.KEY=VALUE` settings of its tracker applied.
 
+    Args:
+      model: zoo name, weight file, or the folder of a training.
+      settings: of the tracker.
+      experiment: file of a net of the user's own, see `load_experiment`; names of the zoo do without.
+      precision: see `siamjax.load`.
     Raises:
       ConfigError: a setting of another form, an unknown key, or a value out of range.
     """
-    loaded = zoo.load(model)
+    own = None if experiment is None or str(model) in zoo.ZOO else load_experiment(experiment).build_tracker()
+    loaded = zoo.load(model, tracker=own, precision=precision)
     config = loaded.tracker.config
     for text in settings:
         path, equals, value = text.partition("=")

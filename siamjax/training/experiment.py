@@ -13,6 +13,7 @@ from siamjax.data.pipeline import DataConfig
 from siamjax.data.synthetic import SyntheticConfig
 from siamjax.errors import ConfigError
 from siamjax.nets.embedder import EmbedderConfig
+from siamjax.precision import NAMED, Name, at_precision
 from siamjax.trackers.base import Tracker
 from siamjax.training.embedding_objective import EmbeddingObjective
 from siamjax.training.features import Cached
@@ -61,6 +62,8 @@ class Experiment:
         None for the whole file as it is.
       cached: the features of frozen parts, computed once and kept on the disk, that the rest of the net trains on;
         None for crops that go through the whole net at each step.
+      precision: in which the net computes, "float32" or "bfloat16"; parameters, optimiser, statistics of BatchNorm,
+        losses and geometry are float32 in any case. The weights are for either.
       checkpoint_every, log_every: steps between.
       keep: checkpoints kept.
       max_bad_steps: bad steps (NaN or Inf) in a row at which the training stops.
@@ -84,6 +87,7 @@ class Experiment:
     init_from: str | None = None
     init_parts: tuple[tuple[str, str], ...] | None = None
     cached: Cached | None = None
+    precision: Name = "float32"
     checkpoint_every: int = 1000
     log_every: int = 50
     keep: int = 2
@@ -101,6 +105,9 @@ class Experiment:
         if self.norm_mode not in ("train", "eval"):
             raise ConfigError(f"norm_mode is {self.norm_mode!r}", where="Experiment.norm_mode",
                               do="use 'train' or 'eval'")
+        if self.precision not in NAMED:
+            raise ConfigError(f"precision is {self.precision!r}", where="Experiment.precision",
+                              do=f"use one of: {', '.join(NAMED)}")
         if (self.tracker is None) == (self.embedder is None):
             raise ConfigError("the weights are to be for a tracker or an embedding net, one of them",
                               where="Experiment", do="give tracker or embedder")
@@ -134,6 +141,11 @@ class Experiment:
         return self.epochs * self.steps_per_epoch
 
     @property
+    def training_net(self) -> nn.Module:
+        """The net as it trains, in the precision asked for."""
+        return at_precision(self.net, self.precision)
+
+    @property
     def use(self) -> TrackerConfig | EmbedderConfig:
         """Settings of what the weights are for."""
         if self.embedder is not None:  # whose crops are to be cut as those of the training are
@@ -142,8 +154,14 @@ class Experiment:
         return self.tracker
 
     def build_tracker(self) -> Tracker:
-        """The tracker that the trained weights are for."""
-        assert self.tracker is not None
+        """The tracker that the trained weights are for.
+
+        Raises:
+          ConfigError: they are for an embedding net.
+        """
+        if self.tracker is None:
+            raise ConfigError("the experiment is of an embedding net, not of a tracker", where=self.name,
+                              do="give an experiment with `tracker`")
         return self.tracker.build(self.net)
 
 

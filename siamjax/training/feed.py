@@ -76,7 +76,7 @@ def pair_feed(experiment: Experiment, tracks: Sequence[Any], *, data: str, damag
     else:
         use = experiment.embedder
         augment = as_seen(augment, use.first, use.second, channel_order=use.channel_order, tracks=tracks)
-    return Feed(draw, augment, experiment.net, experiment.objective)
+    return Feed(draw, augment, experiment.training_net, experiment.objective)
 
 
 def feature_feed(experiment: Experiment, tracks: Sequence[Any], folder: Path, variables: Params, pairs: Feed,
@@ -114,7 +114,7 @@ def feature_feed(experiment: Experiment, tracks: Sequence[Any], folder: Path, va
         return shards.drawn(rows, seed=experiment.seed, batch_size=experiment.batch_size, first_step=first_step,
                             process_index=jax.process_index(), process_count=jax.process_count())
 
-    return Feed(draw, restored, features.trained(experiment.net), objective)
+    return Feed(draw, restored, features.trained(experiment.training_net), objective)
 
 
 def in_order(augment: Augment, channel_order: str) -> Augment:

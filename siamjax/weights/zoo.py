@@ -28,6 +28,7 @@ from siamjax.nets.siamfc import SiamFC
 from siamjax.nets.siammask import SiamMask
 from siamjax.nets.siamrpn import SiamRPN
 from siamjax.nets.similarity_heads import PixelwiseRPN, SimilarityRPN
+from siamjax.precision import Name, at_precision
 from siamjax.trackers.anchor_free import AnchorFreeConfig
 from siamjax.trackers.base import LoadedTracker
 from siamjax.trackers.longterm import LongTermConfig
@@ -164,7 +165,8 @@ ZOO: dict[str, Entry] = {
 DEFAULT = "fear_xs"
 
 
-def load(source: str | Path, *, prepare: bool = True, tracker: Any = None) -> LoadedTracker:
+def load(source: str | Path, *, prepare: bool = True, tracker: Any = None,
+         precision: Name | None = None) -> LoadedTracker:
     """A tracker with its weights.
 
     Args:
@@ -173,7 +175,10 @@ def load(source: str | Path, *, prepare: bool = True, tracker: Any = None) -> Lo
         By default those of the file.
       prepare: bring the parameters into this platform's fastest form; False keeps them plain, for
         training further or inspection.
+      precision: the net computes in "float32" or "bfloat16"; by default in what the file says, float32 for all of the
+        package's own.
     Raises:
+      ConfigError: an unknown precision.
       SourceError: no such name, file or folder.
       WeightsError: a file of another kind, or whose parameters do not fit its own settings.
     """
@@ -190,6 +195,8 @@ def load(source: str | Path, *, prepare: bool = True, tracker: Any = None) -> Lo
     if entry is None:
         check_step(tracker, header.variables, where=str(path))
     variables = files.load(path)[0]
+    if precision is not None:
+        tracker = dataclasses.replace(tracker, net=at_precision(tracker.net, precision))
     if prepare:
         net, variables = prepare_net(tracker.net, variables)
         tracker = dataclasses.replace(tracker, net=net)

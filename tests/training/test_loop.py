@@ -55,6 +55,15 @@ def test_output_holds_what_it_should(whole):
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
+def test_in_half_precision_it_learns_about_the_same_and_keeps_all_in_single(train, whole, tmp_path):
+    half = train(tmp_path / "half", "precision=bfloat16")
+    assert {leaf.dtype for leaf in jax.tree.leaves(half)} == {np.dtype("float32")}
+    losses = [lines(folder)[-1]["loss"] for folder in (tmp_path / "half", whole[0])]
+    np.testing.assert_allclose(*losses, rtol=0.05)
+    assert losses[0] != losses[1]
+    assert zoo.load(tmp_path / "half", prepare=False).tracker == zoo.load(whole[0], prepare=False).tracker
+
+
 def test_folder_loads_as_a_tracker_with_its_settings(whole, small):
     loaded = zoo.load(whole[0], prepare=False)
     assert loaded.tracker.config == small.tracker
