@@ -12,15 +12,16 @@ if TYPE_CHECKING:
     from siamjax.cpu import tune_cpu
     from siamjax.trackers.base import LoadedTracker, Output, Result
     from siamjax.trackers.stream import Stream
+    from siamjax.weights.published import convert
     from siamjax.weights.zoo import VERSION as __version__
     from siamjax.weights.zoo import load
 
-__all__ = ["LoadedTracker", "Output", "Result", "Stream", "__version__", "load", "track", "track_many",
+__all__ = ["LoadedTracker", "Output", "Result", "Stream", "__version__", "convert", "load", "track", "track_many",
            "track_videos", "tune_cpu"]
 
 _HOMES = {"track": "api", "track_many": "api", "track_videos": "api", "tune_cpu": "cpu",
           "LoadedTracker": "trackers.base", "Output": "trackers.base", "Result": "trackers.base",
-          "Stream": "trackers.stream", "load": "weights.zoo", "__version__": "weights.zoo"}
+          "Stream": "trackers.stream", "convert": "weights.published", "load": "weights.zoo", "__version__": "weights.zoo"}
 
 
 def __getattr__(name: str) -> Any:

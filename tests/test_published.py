@@ -7,13 +7,13 @@ import pytest
 
 import siamjax
 from siamjax.cli.common import load_tracker
-from siamjax.cli.convert import convert
 from siamjax.data.readers.folder import read_folder
 from siamjax.data.sample import sample_clip
 from siamjax.ops import metrics
 from siamjax.trackers.loop import track_frames
 from siamjax.trackers.siamfc import SiamFCTracker
 from siamjax.weights import zoo
+from siamjax.weights.published import convert
 
 BAR = 0.69
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from siamjax.cli.common import load_tracker
-from siamjax.cli.convert import convert
 from siamjax.data.readers.folder import read_folder
 from siamjax.ops import metrics
 from siamjax.trackers.loop import track_frames
+from siamjax.weights.published import convert
 
 RAW = ("tracker.smoothing=none", "tracker.penalty_k=0", "tracker.window_influence=0")
 # Published file, settings, and the success AUC of the recorded boxes.

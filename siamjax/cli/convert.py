@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from pathlib import Path
 
 import tyro
-from flax import traverse_util
 
-from siamjax.errors import ConfigError, WeightsError
-from siamjax.outputs import check_folder
-from siamjax.weights import backbones, files, sources, zoo
-from siamjax.weights import convert as conversion
-from siamjax.weights.state_dicts import shortened
-
-RECOGNISED = 0.9  # share of common names from which a checkpoint is taken for a model's
+from siamjax.weights import published
 
 
 def convert(
@@ -38,79 +29,13 @@ def convert(
       licence: licence of the checkpoint, for the file's metadata.
       source: where it was published, for the file's card.
     """
-    if output.suffix != ".safetensors":
-        raise WeightsError(f"'{output.name}' is not a weight file's name", "--output",
-                           "let it end in .safetensors")
-    if model is not None and backbone is not None:
-        raise ConfigError(f"model {model} and backbone {backbone}", "--model and --backbone", "give one of them")
-    published = f", published by {source}" if source else ""
-    origin = f"converted from {file.name}{published}"
-    if backbone is not None:
-        _convert_backbone(file, output, backbone, licence, origin)
+    found = published.convert(file, output, model=model, backbone=backbone, licence=licence, source=source)
+    if isinstance(found, published.ConvertedBackbone):
+        print(f"{file.name} is {found.name} for {found.channel_order} images: {found.tensors} tensors"
+              + (f", without the layers {', '.join(found.left_out)}" if found.left_out else ""))
+        print(f"start a training from it: siamjax train EXPERIMENT.py --set init_from={output}")
     else:
-        _convert_tracker(file, output, model, licence, origin)
+        print(f"{file.name} is {found.name}: {found.tensors} tensors converted, none left over")
+        if found.alike:
+            print(f"of the same parameters, with other settings: {', '.join(found.alike)} (choose with --model)")
     print(f"wrote {output}")
-
-
-def _convert_tracker(file: Path, output: Path, model: str | None, licence: str, origin: str) -> None:
-    known = [name for name, entry in zoo.ZOO.items() if entry.names is not None]
-    if model is not None:
-        _check_known(model, known, "model")
-    tensors = sources.read(file)
-    name, *same = recognise(tensors, where=str(file)) if model is None else (model,)
-    entry = zoo.ZOO[name]
-    assert entry.names is not None
-    variables = conversion.convert(tensors, entry.names, zoo.wanted_variables(entry.tracker), where=str(file))
-    check_folder(output.parent)
-    zoo.save(output, entry.tracker, variables, card=f"{name}, {origin}", licence=licence,
-             source_sha256=files.digest(file))
-    print(f"{file.name} is {name}: {_count(variables)} tensors converted, none left over")
-    if same:
-        print(f"of the same parameters, with other settings: {', '.join(same)} (choose with --model)")
-
-
-def _convert_backbone(file: Path, output: Path, name: str, licence: str, origin: str) -> None:
-    _check_known(name, backbones.BACKBONES, "backbone")
-    tensors = files.read_state_dict(file)
-    source, variables, left_out = backbones.convert_backbone(tensors, name, where=str(file))
-    check_folder(output.parent)
-    metadata = backbones.metadata_for(source, card=f"{name} backbone, {origin}", licence=licence,
-                                      source_sha256=files.digest(file))
-    files.save(output, variables, metadata)
-    print(f"{file.name} is {name} for {source.channel_order} images: {_count(variables)} tensors"
-          + (f", without the layers {', '.join(left_out)}" if left_out else ""))
-    print(f"start a training from it: siamjax train EXPERIMENT.py --set init_from={output}")
-
-
-def recognise(tensors, *, where: str) -> list[str]:
-    """Zoo names of the models whose names and shapes the checkpoint has; they differ in settings only.
-
-    Raises:
-      WeightsError: no model's names are near.
-    """
-    likeness = {name: conversion.overlap(tensors, entry.names)
-                for name, entry in zoo.ZOO.items() if entry.names is not None}
-    best = max(likeness, key=likeness.__getitem__)
-    if likeness[best] < RECOGNISED:
-        backbone = backbones.recognised(tensors)
-        some = ", ".join(map(shortened, sorted(tensors)[:4]))
-        raise WeightsError(f"no known model has its names ({some}, ...); nearest is {best}, "
-                           f"{likeness[best]:.0%} alike", where,
-                           f"it is a backbone: add --backbone {backbone}" if backbone else
-                           "name the model with --model to see what is missing")
-    alike = [name for name, share in likeness.items() if share == likeness[best]]
-    if len(alike) == 1:  # shapes take a second or two a model
-        return alike
-    return [name for name in alike if conversion.fits(
-        tensors, zoo.ZOO[name].names or (), zoo.wanted_variables(zoo.ZOO[name].tracker))] or alike[:1]
-
-
-def _check_known(name: str, known: Iterable[str], kind: str) -> None:
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        raise WeightsError(f"there is no published {kind} '{name}'", f"--{kind}",
-                           (f"did you mean {near[0]}? " if near else "") + f"known: {', '.join(known)}")
-
-
-def _count(variables) -> int:
-    return len(traverse_util.flatten_dict(variables))

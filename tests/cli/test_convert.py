@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from flax import traverse_util
 
-from siamjax.cli.convert import recognise
 from siamjax.cli.main import run
 from siamjax.errors import WeightsError
 from siamjax.weights import backbones, files, zoo
+from siamjax.weights.published import recognise
 
 torch = pytest.importorskip("torch")
 
