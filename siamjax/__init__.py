@@ -21,7 +21,8 @@ __all__ = ["LoadedTracker", "Output", "Result", "Stream", "__version__", "conver
 
 _HOMES = {"track": "api", "track_many": "api", "track_videos": "api", "tune_cpu": "cpu",
           "LoadedTracker": "trackers.base", "Output": "trackers.base", "Result": "trackers.base",
-          "Stream": "trackers.stream", "convert": "weights.published", "load": "weights.zoo", "__version__": "weights.zoo"}
+          "Stream": "trackers.stream", "convert": "weights.published", "load": "weights.zoo",
+          "__version__": "weights.zoo"}
 
 
 def __getattr__(name: str) -> Any:
