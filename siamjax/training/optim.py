@@ -18,7 +18,8 @@ from siamjax.training.freezing import Phase, starts
 from siamjax.types import Array, Params
 
 Schedule = Callable[[Any], Array]  # step to rate
-MOMENTA = (optax.TraceState, optax.ScaleByAdamState)
+Rule = Callable[[], optax.GradientTransformation]
+RULES = ("sgd", "adam", "adamw")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +27,7 @@ class OptimConfig:
     """SGD with momentum, or Adam, as PyTorch has them: decay joins the gradient, the rate multiplies what comes of it.
 
     The rate changes once an epoch. After `warmup_epochs` that rise from `warmup_lr`, by equal factors that stop one
-    short of `peak_lr`, it falls from `peak_lr` by equal factors.
+    short of `peak_lr`, it falls from `peak_lr` by equal factors; or, as a cosine, at every step.
 
     Attributes:
       peak_lr, final_lr: rate of the first epoch after the warm-up, and of the last (`reach_final`) or the epoch
@@ -42,7 +43,11 @@ class OptimConfig:
       thaw: `(start of path, epoch)`, parameters among the frozen that train from that epoch on. All momentum is
         forgotten then, for PySOT builds its optimiser anew.
       factors: `(start of path, factor)` on the rate; of several that fit, the longest holds.
-      rule: "sgd", or "adam", whose second moments fade by 0.999 a step.
+      rule: "sgd"; "adam", whose second moments fade by 0.999 a step; "adamw", Adam with a decay that does not pass
+        through its moments; or a function without arguments that gives an Optax transformation of one's own, from
+        gradients to updates before the rate, such as `optax.scale_by_lion`.
+      fall: how the rate falls: "geometric", by equal factors from epoch to epoch, or "cosine", from step to step after
+        `warmup_steps`, with `final_lr` at the end.
     """
 
     peak_lr: float = 1e-2
@@ -58,11 +63,18 @@ class OptimConfig:
     frozen: tuple[str, ...] = ()
     thaw: tuple[tuple[str, int], ...] = ()
     factors: tuple[tuple[str, float], ...] = ()
-    rule: Literal["sgd", "adam"] = "sgd"
+    rule: Literal["sgd", "adam", "adamw"] | Rule = "sgd"
+    fall: Literal["geometric", "cosine"] = "geometric"
 
     def __post_init__(self):
-        if self.rule not in ("sgd", "adam"):
-            raise ConfigError(f"rule is {self.rule!r}", where="OptimConfig.rule", do="use 'sgd' or 'adam'")
+        if self.rule not in RULES and not callable(self.rule):
+            raise ConfigError(f"rule is {self.rule!r}", where="OptimConfig.rule",
+                              do="use 'sgd', 'adam', 'adamw' or a function that gives an Optax transformation")
+        if self.fall not in ("geometric", "cosine"):
+            raise ConfigError(f"fall is {self.fall!r}", where="OptimConfig.fall", do="use 'geometric' or 'cosine'")
+        if self.fall == "cosine" and self.warmup_epochs:
+            raise ConfigError("warm-up by epochs before a cosine", where="OptimConfig.warmup_epochs",
+                              do="set warmup_steps instead")
         for name in ("peak_lr", "final_lr", "warmup_lr", "base_lr"):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
@@ -110,10 +122,18 @@ def epoch_rates(config: OptimConfig, epochs: int) -> np.ndarray:
 def make_schedule(config: OptimConfig, epochs: int, steps_per_epoch: int) -> Schedule:
     """Rate of a step; that of the last epoch after it."""
     # In float64 on the host: a float32 power would miss the reference by its rounding.
-    rates = epoch_rates(config, epochs)
+    rates, steps = epoch_rates(config, epochs), epochs * steps_per_epoch - config.warmup_steps
+    if config.fall == "cosine" and steps < 1:
+        raise ConfigError(f"{config.warmup_steps} steps of warm-up in a training of {epochs * steps_per_epoch}",
+                          where="OptimConfig.warmup_steps", do="use fewer, or train for longer")
 
     def schedule(step):
-        rate = jnp.asarray(rates, jnp.float32)[jnp.minimum(step // steps_per_epoch, epochs - 1)]
+        if config.fall == "cosine":
+            share = jnp.clip((step - config.warmup_steps) / steps, 0.0, 1.0)
+            least = config.final_lr / config.peak_lr
+            rate = jnp.float32(rates[0]) * (least + (1 - least) * (1 + jnp.cos(jnp.pi * share)) / 2)
+        else:
+            rate = jnp.asarray(rates, jnp.float32)[jnp.minimum(step // steps_per_epoch, epochs - 1)]
         return rate * jnp.minimum(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else rate
 
     return schedule
@@ -130,22 +150,32 @@ def make_optimiser(config: OptimConfig, schedule: Schedule, phase: Phase) -> opt
     def scale(updates, params=None):
         return _by_path(lambda path, update: update * (0.0 if phase.freezes(path) else _factor(path, config)), updates)
 
+    decay = optax.add_decayed_weights(config.weight_decay, mask=trains)
+    if callable(config.rule):
+        rule = config.rule()
+    elif config.rule == "sgd":
+        rule = optax.trace(config.momentum)
+    else:
+        rule = optax.scale_by_adam(config.momentum)
     return optax.chain(
         optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity(),
-        optax.add_decayed_weights(config.weight_decay, mask=trains),
-        optax.trace(config.momentum) if config.rule == "sgd" else optax.scale_by_adam(config.momentum),
+        *((rule, decay) if config.rule == "adamw" else (decay, rule)),
         optax.stateless(scale),
         optax.scale_by_learning_rate(schedule))
 
 
-def forget_momentum(opt_state: Any, when: Array) -> Any:
-    """The state of the optimiser, its momentum (and Adam's second moments and count) 0 if `when` `[]` holds."""
-    def forget(state):
-        if not isinstance(state, MOMENTA):
-            return state
-        return jax.tree.map(lambda leaf: jnp.where(when, jnp.zeros_like(leaf), leaf), state)
+def forget_momentum(opt_state: Any, fresh: Any, when: Array) -> Any:
+    """The state of the optimiser; all of it but the count of steps that the rate goes by is `fresh` if `when` holds.
 
-    return jax.tree.map(forget, opt_state, is_leaf=lambda state: isinstance(state, MOMENTA))
+    Args:
+      opt_state, fresh: states of the same optimiser, now and at its start.
+      when: `[]` bool.
+    """
+    def of_rate(state):
+        return isinstance(state, optax.ScaleByScheduleState)
+
+    return jax.tree.map(lambda old, new: old if of_rate(old) else jnp.where(when, new, old), opt_state, fresh,
+                        is_leaf=of_rate)
 
 
 def check_paths(config: OptimConfig, params: Params) -> None:

@@ -48,7 +48,9 @@ def write_weights(folder: Path, experiment: Experiment, state: TrainState, data:
         licence, digest = source["licence"], files.digest(path)
         start = f"{Path(experiment.init_from).name} (sha256 {digest[:16]}; {source['card']})"
     average = f"; moving average {experiment.ema}" if experiment.ema else ""
-    card = (f"{experiment.name}: {int(state.step)} steps of {experiment.batch_size} pairs, "
+    cached = experiment.cached
+    features = f" on features of {cached.pairs} pairs" if cached else ""
+    card = (f"{experiment.name}: {int(state.step)} steps of {experiment.batch_size} pairs{features}, "
             f"seed {experiment.seed}, on {data}, from {start}{average}")
     path = folder / "weights.safetensors"
     metadata = zoo.metadata_for(experiment.use.build(experiment.net), card=card, licence=licence, source_sha256=digest)

@@ -47,7 +47,8 @@ def make_train_step(net: nn.Module, objective: Objective, tx: optax.GradientTran
         pair = augment(rngs.stream(state.key, "augment", state.step), batch)
         trained, held = phase.split(state.params)
         if phase.first_step:
-            state = state.replace(opt_state=forget_momentum(state.opt_state, state.step == phase.first_step))
+            fresh = tx.init(state.params)
+            state = state.replace(opt_state=forget_momentum(state.opt_state, fresh, state.step == phase.first_step))
 
         def loss_of(trained):
             variables = {"params": join(trained, held), "batch_stats": state.batch_stats}

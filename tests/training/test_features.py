@@ -88,6 +88,8 @@ def test_only_the_rest_trains_on_files_of_the_pairs(whole):
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [4, 8, 12, 16, 20, 24]
     assert {"centre_error", "lr", "skipped"} <= lines[0].keys()
+    assert "24 steps of 4 pairs on features of 24 pairs, seed 3, on squares" in files.read_header(
+        folder / "weights.safetensors").metadata["card"]
 
 
 @pytest.mark.slow

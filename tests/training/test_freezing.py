@@ -84,9 +84,9 @@ def test_optimiser_of_each_phase_goes_on_with_the_state_of_the_one_before():
     assert not updates["backbone"]["conv1"]["kernel"].any()
     assert updates["backbone"]["conv10"]["kernel"].tolist() == [-1.5, -1.5]
     np.testing.assert_allclose(updates["bias"], -1.5 - 0.9 * 1.5)
-    updates, _ = after.update(ones, forget_momentum(state, jnp.array(True)), PARAMS)
+    updates, _ = after.update(ones, forget_momentum(state, after.init(PARAMS), jnp.array(True)), PARAMS)
     assert float(updates["bias"]) == -1.5
-    chex.assert_trees_all_equal(forget_momentum(state, jnp.array(False)), state)
+    chex.assert_trees_all_equal(forget_momentum(state, after.init(PARAMS), jnp.array(False)), state)
 
 
 def test_adam_forgets_its_moments_and_their_age():
@@ -95,7 +95,7 @@ def test_adam_forgets_its_moments_and_their_age():
     ones, start = jax.tree.map(jnp.ones_like, PARAMS), before.init(PARAMS)
     updates, state = before.update(ones, start, PARAMS)
     assert not any(leaf.any() for leaf in jax.tree.leaves(updates["backbone"]))
-    forgotten = after.update(ones, forget_momentum(state, jnp.array(True)), PARAMS)[0]
+    forgotten = after.update(ones, forget_momentum(state, after.init(PARAMS), jnp.array(True)), PARAMS)[0]
     chex.assert_trees_all_equal(forgotten, after.update(ones, start, PARAMS)[0])
     assert forgotten["backbone"]["conv10"]["kernel"].all()
-    chex.assert_trees_all_equal(forget_momentum(state, jnp.array(False)), state)
+    chex.assert_trees_all_equal(forget_momentum(state, after.init(PARAMS), jnp.array(False)), state)

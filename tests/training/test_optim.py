@@ -1,11 +1,22 @@
 import dataclasses
 
+import chex
+import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from siamjax.errors import ConfigError
-from siamjax.training.optim import OptimConfig, check_paths, epoch_rates, make_optimiser, make_schedule
+from siamjax.settings import replace_by_path
+from siamjax.training.optim import (
+    OptimConfig,
+    check_paths,
+    epoch_rates,
+    forget_momentum,
+    make_optimiser,
+    make_schedule,
+)
 
 PARAMS = {"backbone": {"conv1": {"kernel": jnp.ones(3)}, "conv10": {"kernel": jnp.ones(2)}},
           "bias": jnp.ones(())}
@@ -115,3 +126,79 @@ def test_a_path_that_names_nothing_is_an_error(settings, says):
 def test_settings_out_of_range_are_errors(settings):
     with pytest.raises(ConfigError, match=next(iter(settings))):
         OptimConfig(**settings)
+
+
+GRADIENTS = [{"backbone": {"conv1": {"kernel": jnp.float32([3, -4, 1])}, "conv10": {"kernel": jnp.float32([0.1, 0])}},
+              "bias": jnp.float32(-2)}, {"backbone": {"conv1": {"kernel": jnp.float32([0.3, 4, 1])},
+                                                      "conv10": {"kernel": jnp.float32([7, -1])}},
+                                         "bias": jnp.float32(0.5)}]
+
+
+def stepped(tx, count=2):
+    """Updates and states of a few steps."""
+    state, out = tx.init(PARAMS), []
+    for gradients in GRADIENTS[:count]:
+        updates, state = tx.update(gradients, state, PARAMS)
+        out.append((updates, state))
+    return out
+
+
+@pytest.mark.parametrize("rule", ["sgd", "adam"])
+def test_state_and_updates_of_the_first_rules_are_as_in_earlier_versions_to_the_bit(rule):
+    """The chain of 0.1: checkpoints of that time go on."""
+    config = OptimConfig(peak_lr=0.1, final_lr=0.01, clip_norm=1.0, weight_decay=0.1, rule=rule)
+    schedule = make_schedule(config, 2, 1)
+    then = optax.chain(
+        optax.clip_by_global_norm(1.0), optax.add_decayed_weights(0.1, mask=lambda p: jax.tree.map(lambda _: True, p)),
+        optax.trace(0.9) if rule == "sgd" else optax.scale_by_adam(0.9),
+        optax.stateless(lambda updates, params=None: jax.tree.map(lambda u: u * 1.0, updates)),
+        optax.scale_by_learning_rate(schedule))
+    now = make_optimiser(config, schedule, config.phases(1)[0])
+    chex.assert_trees_all_equal(stepped(now), stepped(then))
+
+
+def test_adamw_decays_beside_its_moments_as_optax_does():
+    config = OptimConfig(peak_lr=0.1, final_lr=0.1, weight_decay=0.5, rule="adamw")
+    now = make_optimiser(config, make_schedule(config, 1, 10), config.phases(10)[0])
+    for (got, _), (want, _) in zip(stepped(now), stepped(optax.adamw(0.1, weight_decay=0.5)), strict=True):
+        chex.assert_trees_all_close(got, want, rtol=1e-6)
+
+
+def test_a_rule_of_ones_own_gets_clipping_decay_freezing_factors_and_the_rate():
+    config = OptimConfig(peak_lr=0.1, final_lr=0.1, weight_decay=0.0, rule=optax.scale_by_sign,
+                         frozen=("backbone/conv1",), factors=(("bias", 5.0),))
+    (updates, _), _ = stepped(make_optimiser(config, make_schedule(config, 1, 10), config.phases(10)[0]))
+    assert updates["backbone"]["conv1"]["kernel"].tolist() == [0, 0, 0]
+    np.testing.assert_allclose(updates["backbone"]["conv10"]["kernel"], [-0.1, 0])
+    np.testing.assert_allclose(updates["bias"], 0.5)
+    assert replace_by_path(config, "rule", "adamw").rule == "adamw"
+
+
+@pytest.mark.parametrize("rule", ["sgd", "adam", "adamw", optax.scale_by_lion])
+def test_momentum_of_any_rule_is_forgotten_at_a_thaw_but_not_the_count_of_the_rate(rule):
+    config = OptimConfig(peak_lr=1.0, final_lr=0.01, weight_decay=0.0, rule=rule)
+    tx = make_optimiser(config, make_schedule(config, 2, 1), config.phases(1)[0])
+    _, state = stepped(tx, 1)[0]
+    kept, forgotten = (forget_momentum(state, tx.init(PARAMS), jnp.array(when)) for when in (False, True))
+    chex.assert_trees_all_equal(kept, state)
+    first, _ = stepped(tx, 1)[0]
+    again, _ = tx.update(GRADIENTS[0], forgotten, PARAMS)
+    chex.assert_trees_all_close(again, jax.tree.map(lambda u: u / 10, first), rtol=1e-5)  # the rate of the second epoch
+
+
+def test_cosine_falls_from_step_to_step_after_a_rise_in_a_line_as_optax_has_it():
+    config = OptimConfig(peak_lr=2e-3, final_lr=4e-5, fall="cosine", warmup_steps=10)
+    schedule = make_schedule(config, 5, 20)
+    np.testing.assert_allclose([schedule(jnp.asarray(step)) for step in range(10)], 2e-4 * np.arange(1, 11), rtol=1e-5)
+    want = optax.cosine_decay_schedule(2e-3, 90, 0.02)
+    np.testing.assert_allclose([schedule(jnp.asarray(step)) for step in range(10, 120)],
+                               [want(step) for step in range(110)], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("settings", "says"), [
+    ({"fall": "line"}, "'geometric' or 'cosine'"), ({"rule": "lion"}, "a function that gives an Optax"),
+    ({"fall": "cosine", "warmup_epochs": 1}, "set warmup_steps"),
+    ({"fall": "cosine", "warmup_steps": 20}, "20 steps of warm-up in a training of 20")])
+def test_rules_and_falls_that_are_none_are_errors(settings, says):
+    with pytest.raises(ConfigError, match=says):
+        make_schedule(OptimConfig(**settings), 2, 10)
