@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from siamjax.data.video import open_source
 from siamjax.trackers import loop
 from siamjax.trackers.base import LoadedTracker, Result
+from siamjax.types import Boxes
 
 Source = str | Path | int | Iterable
 
 
-def track(tracker: LoadedTracker, source: Source, box: Any, *, chunk: int = loop.CHUNK,
+def track(tracker: LoadedTracker, source: Source, box: Boxes, *, chunk: int = loop.CHUNK,
           keep_masks: bool = True) -> Result:
     """Follows one target through a video.
 
@@ -33,14 +33,14 @@ def track(tracker: LoadedTracker, source: Source, box: Any, *, chunk: int = loop
     return track_many(tracker, source, [box], chunk=chunk, keep_masks=keep_masks)[0]
 
 
-def track_many(tracker: LoadedTracker, source: Source, boxes: Any, *, chunk: int = loop.CHUNK,
+def track_many(tracker: LoadedTracker, source: Source, boxes: Boxes, *, chunk: int = loop.CHUNK,
                keep_masks: bool = True) -> list[Result]:
     """Follows several targets through one video, all in one compiled step; see `track`."""
     with open_source(source) as frames:
         return loop.track_frames(tracker.tracker, tracker.params, frames, boxes, chunk=chunk, keep_masks=keep_masks)
 
 
-def track_videos(tracker: LoadedTracker, sources: Sequence[Source], boxes: Any, *,
+def track_videos(tracker: LoadedTracker, sources: Sequence[Source], boxes: Boxes, *,
                  chunk: int = loop.CHUNK, keep_masks: bool = True) -> list[Result]:
     """Follows one target in each of several videos, all in one compiled step; see `track`."""
     with ExitStack() as stack:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import jax
 import numpy as np
@@ -10,7 +11,11 @@ from flax import struct
 
 Array = jax.Array
 ArrayLike = jax.Array | np.ndarray
-Params = Any  # the whole variables dict of a net: {"params", "batch_stats"}
+# An array in a tree: NumPy's on the host, JAX's on a device, a tracer under `jit`; None where it is left out.
+Leaf: TypeAlias = Any
+Tree: TypeAlias = Any  # of arrays; what it is made of is its maker's affair
+Params: TypeAlias = Tree  # the whole variables dict of a net: {"params", "batch_stats"}
+Boxes: TypeAlias = "ArrayLike | Sequence[float] | Sequence[Boxes]"  # xywh, as a user writes them
 Metrics = dict[str, Array]
 
 
@@ -24,9 +29,9 @@ class Frame:
       valid: `[]` bool, False where the frame could not be decoded (the tracker holds its last box).
     """
 
-    pixels: Any
-    extent: Any
-    valid: Any
+    pixels: Leaf
+    extent: Leaf
+    valid: Leaf
 
 
 @struct.dataclass
@@ -51,15 +56,15 @@ class PairBatch:
         where that is not known. From the pipeline: the number of its track.
     """
 
-    exemplar: Any
-    search: Any
-    exemplar_box: Any
-    search_box: Any
-    similar: Any
-    index: Any
-    search_mask: Any = None
-    masked: Any = None
-    identity: Any = None
+    exemplar: Leaf
+    search: Leaf
+    exemplar_box: Leaf
+    search_box: Leaf
+    similar: Leaf
+    index: Leaf
+    search_mask: Leaf = None
+    masked: Leaf = None
+    identity: Leaf = None
 
 
 @struct.dataclass
@@ -76,13 +81,13 @@ class TrainPair:
       masked, identity: as in `PairBatch`.
     """
 
-    exemplar: Any
-    search: Any
-    exemplar_box: Any
-    search_box: Any
-    similar: Any
-    index: Any
-    key: Any
-    mask: Any = None
-    masked: Any = None
-    identity: Any = None
+    exemplar: Leaf
+    search: Leaf
+    exemplar_box: Leaf
+    search_box: Leaf
+    similar: Leaf
+    index: Leaf
+    key: Leaf
+    mask: Leaf = None
+    masked: Leaf = None
+    identity: Leaf = None

@@ -8,7 +8,7 @@ has the features that an exemplar in its place would have, at every level.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import chex
 import jax
@@ -25,7 +25,7 @@ from siamjax.nets.siamrpn import by_anchor
 from siamjax.ops import anchors
 from siamjax.ops.anchors import AnchorConfig
 from siamjax.precision import PARITY, Precision
-from siamjax.types import Array
+from siamjax.types import Array, Tree
 
 EPSILON = 1e-6
 MAX_STRETCH = 2.0  # logarithm, of a box to its anchor
@@ -54,9 +54,9 @@ class GuidedCues:
       boxes: `[B, G, G, 4]` of each cell's likeliest proposal, `cxcywh`, pixels from the middle of its window.
     """
 
-    exemplar: tuple[Any, ...]
-    levels: tuple[Any, ...]
-    boxes: Any
+    exemplar: tuple[Array, ...]
+    levels: tuple[Array, ...]
+    boxes: Array
 
 
 class GuidedMask(nn.Module):
@@ -76,12 +76,12 @@ class GuidedMask(nn.Module):
     segment: nn.Module
     anchors: AnchorConfig = AnchorConfig()
 
-    def embed_exemplar(self, image: Array, *, train: bool = False) -> dict[str, Any]:
+    def embed_exemplar(self, image: Array, *, train: bool = False) -> dict[str, Tree]:
         """What is kept of exemplars `[B, 127, 127, 3]`, 0..255: a tree of `[B, h, w, C]`."""
         _, middle, deep = self.backbone(image, train=train)
         return {"head": self.head.kernels(deep, train=train), "mask": (middle, deep)}
 
-    def detect(self, kernels: dict[str, Any], image: Array, *, train: bool = False) -> tuple[Array, Array, GuidedCues]:
+    def detect(self, kernels: dict[str, Tree], image: Array, *, train: bool = False) -> tuple[Array, Array, GuidedCues]:
         """Proposals for searches `[B, S, S, 3]`, 0..255, as `SiamRPN.detect`, and the cues for `mask_at`."""
         levels = self.backbone(image, train=train)
         cls, loc = self.head(kernels["head"], levels[-1], train=train)

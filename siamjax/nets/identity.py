@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax.numpy as jnp
 from flax import linen as nn
 
 from siamjax.errors import ConfigError
 from siamjax.ops import distances
-from siamjax.types import Array, Params
+from siamjax.types import Array, Params, Tree
 
 # Cells left out on each side, as a share of the side: a square box takes half of its exemplar crop, and a ring of a
 # tenth round it says how it stands out. What lies farther off is the background, which a target leaves behind.
@@ -31,7 +29,7 @@ def embed_object(net: nn.Module, params: Params, image: Array, stage: int) -> Ar
       ConfigError: the backbone has no such stage.
     """
     _, kept = net.apply(params, image, method="features", mutable=["intermediates"])
-    stages: Any = kept["intermediates"]["backbone"]
+    stages: Tree = kept["intermediates"]["backbone"]
     if f"stage{stage}" not in stages:
         raise ConfigError(f"there is no stage {stage}", "embed_object", f"use one of {', '.join(sorted(stages))}")
     features = stages[f"stage{stage}"][0].astype(jnp.float32)

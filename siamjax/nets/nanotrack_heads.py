@@ -17,7 +17,7 @@ from siamjax.nets.layers import ConvNorm
 from siamjax.nets.rpn_heads import CLASSES, COORDINATES
 from siamjax.ops import xcorr
 from siamjax.precision import PARITY, Precision
-from siamjax.types import Array
+from siamjax.types import Array, Tree
 
 Sizes = Annotated[tuple[int, ...], Length(1, 64), Within(1, 127)]  # of kernels
 CENTRE = 4  # cells a side of the exemplar's features that are correlated channel by channel
@@ -220,10 +220,10 @@ class NanoTrackV3Head(nn.Module):
 
         self.cls, self.loc = branch(CLASSES), branch(COORDINATES)
 
-    def kernels(self, z: Array, *, train: bool = False) -> dict[str, Any]:
+    def kernels(self, z: Array, *, train: bool = False) -> dict[str, Tree]:
         return {"cls": self.cls.kernel(z, train=train), "loc": self.loc.kernel(z, train=train)}
 
-    def __call__(self, kernels: dict[str, Any], x: Array, *, train: bool = False) -> tuple[Array, Array]:
+    def __call__(self, kernels: dict[str, Tree], x: Array, *, train: bool = False) -> tuple[Array, Array]:
         return self.cls(kernels["cls"], x, train=train), self.loc(kernels["loc"], x, train=train)
 
 

@@ -7,7 +7,7 @@ channel `kind * A + a` is of anchor `a`.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from siamjax.fields import Channels, Length, Lowering, Within
 from siamjax.nets.layers import ConvNorm
 from siamjax.ops import xcorr
 from siamjax.precision import PARITY, Precision
-from siamjax.types import Array
+from siamjax.types import Array, Tree
 
 CLASSES, COORDINATES = 2, 4
 
@@ -126,7 +126,7 @@ class MultiRPN(nn.Module):
     def kernels(self, z: tuple[Array, ...], *, train: bool = False) -> tuple[dict[str, Array], ...]:
         return tuple(level.kernels(features, train=train) for level, features in zip(self.levels, z, strict=True))
 
-    def __call__(self, kernels: Any, x: tuple[Array, ...], *, train: bool = False) -> tuple[Array, Array]:
+    def __call__(self, kernels: Tree, x: tuple[Array, ...], *, train: bool = False) -> tuple[Array, Array]:
         maps = [level(kernel, features, train=train)
                 for level, kernel, features in zip(self.levels, kernels, x, strict=True)]
         if not self.weighted:

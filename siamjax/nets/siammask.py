@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -13,7 +12,7 @@ from siamjax.nets.layers import Part
 from siamjax.nets.mask_heads import take_windows
 from siamjax.nets.rpn_heads import CLASSES, COORDINATES, DepthwiseBranch
 from siamjax.nets.siamrpn import by_anchor
-from siamjax.types import Array
+from siamjax.types import Array, Tree
 
 
 @struct.dataclass
@@ -25,8 +24,8 @@ class Cues:
       levels: shallower search features, coarsest first; none where masks are not refined.
     """
 
-    correlation: Any
-    levels: tuple[Any, ...]
+    correlation: Array
+    levels: tuple[Array, ...]
 
 
 class SiamMask(nn.Module):
@@ -49,12 +48,12 @@ class SiamMask(nn.Module):
     mask: DepthwiseBranch
     refine: nn.Module | None = None
 
-    def embed_exemplar(self, image: Array, *, train: bool = False) -> dict[str, Any]:
+    def embed_exemplar(self, image: Array, *, train: bool = False) -> dict[str, Tree]:
         """What head and mask branch keep of exemplars `[B, 127, 127, 3]`, 0..255: kernels, each `[B, h, w, C]`."""
         z, _ = self._features(image, train)
         return {"head": self.head.kernels(z, train=train), "mask": self.mask.kernel(z, train=train)}
 
-    def detect(self, kernels: dict[str, Any], image: Array, *, train: bool = False) -> tuple[Array, Array, Cues]:
+    def detect(self, kernels: dict[str, Tree], image: Array, *, train: bool = False) -> tuple[Array, Array, Cues]:
         """Proposals for searches `[B, S, S, 3]`, 0..255, and what their masks are made of.
 
         Returns:

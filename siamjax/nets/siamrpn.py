@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flax import linen as nn
 
 from siamjax.nets.layers import Part
 from siamjax.nets.rpn_heads import CLASSES, COORDINATES
-from siamjax.types import Array
+from siamjax.types import Array, Tree
 
 
 class SiamRPN(nn.Module):
@@ -27,11 +25,11 @@ class SiamRPN(nn.Module):
     head: Part
     neck: nn.Module | None = None
 
-    def embed_exemplar(self, image: Array, *, train: bool = False) -> Any:
+    def embed_exemplar(self, image: Array, *, train: bool = False) -> Tree:
         """What the head keeps of exemplars `[B, 127, 127, 3]`, 0..255: a tree of kernels, each `[B, h, w, C]`."""
         return self.head.kernels(self.features(image, train=train), train=train)
 
-    def detect(self, kernels: Any, image: Array, *, train: bool = False) -> tuple[Array, Array]:
+    def detect(self, kernels: Tree, image: Array, *, train: bool = False) -> tuple[Array, Array]:
         """Proposals for searches `[B, S, S, 3]`, 0..255.
 
         Returns:
@@ -45,7 +43,7 @@ class SiamRPN(nn.Module):
         """`detect` of searches `[B, S, S, 3]` for exemplars `[B, 127, 127, 3]`."""
         return self.detect(self.embed_exemplar(exemplar, train=train), search, train=train)
 
-    def features(self, image: Array, *, train: bool = False) -> Any:
+    def features(self, image: Array, *, train: bool = False) -> Tree:
         """Features of images `[B, H, W, 3]` as the head gets them."""
         features = self.backbone(image, train=train)
         return features if self.neck is None else self.neck(features, train=train)

@@ -7,7 +7,7 @@ the same for any kind of target.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ from siamjax.nets.layers import ConvNorm, Part
 from siamjax.nets.rpn_heads import CLASSES, COORDINATES
 from siamjax.ops import xcorr
 from siamjax.precision import PARITY, Precision
-from siamjax.types import Array
+from siamjax.types import Array, Tree
 
 EPSILON = 1e-6
 
@@ -97,10 +97,10 @@ class SimilarityRPN(nn.Module):
     def setup(self):
         self.gain = self.param("gain", lambda key: jnp.array([0.1, 1.0], jnp.float32))
 
-    def kernels(self, z: Array, *, train: bool = False) -> dict[str, Any]:
+    def kernels(self, z: Array, *, train: bool = False) -> dict[str, Tree]:
         return {"rpn": self.rpn.kernels(z, train=train), "z": z}
 
-    def __call__(self, kernels: dict[str, Any], x: Array, *, train: bool = False) -> tuple[Array, Array]:
+    def __call__(self, kernels: dict[str, Tree], x: Array, *, train: bool = False) -> tuple[Array, Array]:
         cls, loc = self.rpn(kernels["rpn"], x, train=train)
         response = xcorr.dense(kernels["z"].astype(x.dtype), x, lowering=self.rpn.lowering,
                                precision=self.rpn.precision.lax).astype(jnp.float32) * self.response_scale

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import jax
 from jax.custom_batching import custom_vmap
 
-from siamjax.types import Array
+from siamjax.types import Array, Tree
 
 
 def as_batch(function: Callable[..., Array]) -> Callable[..., Array]:
@@ -22,7 +21,7 @@ def as_batch(function: Callable[..., Array]) -> Callable[..., Array]:
     There is no reverse-mode derivative through it: callers have gradients of their own (`ops.conv`).
     """
     @functools.wraps(function)
-    def mapped(x: Array, weights: Any, **options) -> Array:
+    def mapped(x: Array, weights: Tree, **options) -> Array:
         with_options = functools.partial(function, **options)
         call = custom_vmap(with_options)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ from flax import struct
 from jax import lax
 from jax.custom_batching import custom_vmap
 
-from siamjax.types import Array, ArrayLike, Frame, Params
+from siamjax.types import Array, ArrayLike, Frame, Leaf, Params, Tree
 
 
 @struct.dataclass
@@ -33,13 +33,13 @@ class Output:
       polygon: `[4, 2]` float32 corners (x, y) of the rectangle that stands for the mask, frame pixels.
     """
 
-    box: Any
-    score: Any
-    lost: Any
-    valid: Any
-    mask: Any = None
-    affine: Any = None
-    polygon: Any = None
+    box: Leaf
+    score: Leaf
+    lost: Leaf
+    valid: Leaf
+    mask: Leaf = None
+    affine: Leaf = None
+    polygon: Leaf = None
 
 
 class Tracker(Protocol):
@@ -51,14 +51,19 @@ class Tracker(Protocol):
     box.
     """
 
-    net: nn.Module
-    config: Any
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
-    def init(self, params: Params, frame: Frame | ArrayLike, box: ArrayLike) -> Any:
+    @property
+    def net(self) -> nn.Module: ...
+
+    @property
+    def config(self) -> Any: ...
+
+    def init(self, params: Params, frame: Frame | ArrayLike, box: ArrayLike) -> Tree:
         """State after the first frame, whose `box` `[4]` is `xywh` in frame pixels."""
         ...
 
-    def step(self, params: Params, state: Any, frame: Frame | ArrayLike) -> tuple[Any, Output]:
+    def step(self, params: Params, state: Tree, frame: Frame | ArrayLike) -> tuple[Tree, Output]:
         """State and answer after one more frame."""
         ...
 
@@ -74,7 +79,7 @@ class LoadedTracker:
       name: zoo name, or the file's stem.
     """
 
-    tracker: Any
+    tracker: Tracker
     params: Params
     card: str
     name: str
@@ -114,12 +119,12 @@ def as_frame(frame: Frame | ArrayLike) -> Frame:
     return Frame(pixels, jnp.array(pixels.shape[:2], jnp.int32), jnp.array(True))
 
 
-def hold(valid: Array, new: Any, old: Any) -> Any:
+def hold(valid: Array, new: Tree, old: Tree) -> Tree:
     """The tree `new` where the frame was decoded, else `old`."""
     return jax.tree.map(lambda a, b: jnp.where(valid, a, b), new, old)
 
 
-def where_needed(needed: Array, compute: Callable[..., Any], otherwise: Any, *operands: Any) -> Any:
+def where_needed(needed: Array, compute: Callable[..., Tree], otherwise: Tree, *operands: Tree) -> Tree:
     """The tree `compute(*operands)` where `needed`, else `otherwise`, of the same shapes.
 
     A lane alone runs what it needs. Under `vmap` a `lax.cond` runs both sides for all lanes in every frame; this runs

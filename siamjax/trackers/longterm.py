@@ -18,7 +18,7 @@ from siamjax.trackers.base import LoadedTracker, Output, as_frame, hold
 from siamjax.trackers.searching import Searching
 from siamjax.trackers.siamrpn import SiamRPNConfig
 from siamjax.trackers.wrapping import Outer, OuterState
-from siamjax.types import ArrayLike, Frame, Params
+from siamjax.types import Array, ArrayLike, Frame, Params, Tree
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,10 +67,10 @@ class LongTermState(OuterState):
       settings: see `riding`.
     """
 
-    inner: Any
-    lost: Any
+    inner: Tree
+    lost: Array
     shown: Output
-    settings: Any
+    settings: Tree
 
 
 @dataclasses.dataclass(frozen=True)

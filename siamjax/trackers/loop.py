@@ -22,14 +22,14 @@ from siamjax.ops import boxes as box_ops
 from siamjax.ops import frames as frame_ops
 from siamjax.trackers.base import Output, Result, Tracker
 from siamjax.trackers.record import Image, OnFrame, Record, cut
-from siamjax.types import Frame, Params
+from siamjax.types import ArrayLike, Boxes, Frame, Params, Tree
 
 CHUNK = 16  # frames at most
 CHUNK_BYTES = 32 << 20  # of padded pixels at most, so that large frames take shorter chunks
 
 
 @functools.partial(jax.jit, static_argnames=("tracker", "shared"))
-def start(tracker: Tracker, params: Params, frame: Frame, boxes: Any, *, shared: bool) -> Any:
+def start(tracker: Tracker, params: Params, frame: Frame, boxes: ArrayLike, *, shared: bool) -> Tree:
     """States of all lanes after their first frame.
 
     Args:
@@ -43,8 +43,8 @@ def start(tracker: Tracker, params: Params, frame: Frame, boxes: Any, *, shared:
 
 
 @functools.partial(jax.jit, static_argnames=("tracker", "shared"))
-def advance(tracker: Tracker, params: Params, states: Any, frames: Frame, *,
-            shared: bool) -> tuple[Any, Output]:
+def advance(tracker: Tracker, params: Params, states: Tree, frames: Frame, *,
+            shared: bool) -> tuple[Tree, Output]:
     """Scans all lanes over a chunk.
 
     Args:
@@ -59,7 +59,7 @@ def advance(tracker: Tracker, params: Params, states: Any, frames: Frame, *,
     return lax.scan(jax.vmap(step, in_axes=(0, None if shared else 0)), states, frames)
 
 
-def _alone(step: Callable[..., Any], shared: bool) -> Callable[..., Any]:
+def _alone(step: Callable[..., Tree], shared: bool) -> Callable[..., Tree]:
     """`step` of a single lane. As one of `vmap` it would run both branches: of a long-term tracker, both crops."""
     def stepped(states, frame):
         lane = jax.tree.map(lambda leaf: leaf[0], (states, () if shared else frame))
@@ -78,7 +78,7 @@ def chunk_length(shape: tuple[int, int], longest: int = CHUNK) -> int:
     return max(1, min(longest, CHUNK_BYTES // (3 * shape[0] * shape[1])))
 
 
-def track_frames(tracker: Tracker, params: Params, frames: Iterable[Image], boxes: Any, *,
+def track_frames(tracker: Tracker, params: Params, frames: Iterable[Image], boxes: Boxes, *,
                  chunk: int = CHUNK, on_frame: OnFrame | None = None, keep_masks: bool = True) -> list[Result]:
     """Follows every box of `boxes` through one video.
 
@@ -110,7 +110,7 @@ def track_frames(tracker: Tracker, params: Params, frames: Iterable[Image], boxe
     return record.results()
 
 
-def track_videos(tracker: Tracker, params: Params, videos: Sequence[Iterable[Image]], boxes: Any, *,
+def track_videos(tracker: Tracker, params: Params, videos: Sequence[Iterable[Image]], boxes: Boxes, *,
                  chunk: int = CHUNK, keep_masks: bool = True) -> list[Result]:
     """Follows one target in each of several videos, all in one program.
 
@@ -124,8 +124,8 @@ def track_videos(tracker: Tracker, params: Params, videos: Sequence[Iterable[Ima
       ConfigError: not one box a video; SourceError, BoxError as `track_frames`, naming the video.
     """
     streams = [iter(video) for video in videos]
-    if not streams or np.shape(boxes) != (len(streams), 4):
-        raise ConfigError(f"{len(streams)} videos and boxes of shape {np.shape(boxes)}", "boxes",
+    if not streams or np.asarray(boxes).shape != (len(streams), 4):
+        raise ConfigError(f"{len(streams)} videos and boxes of shape {np.asarray(boxes).shape}", "boxes",
                           "give one x,y,w,h for each video")
     firsts = [_first(stream, f"video {i}") for i, stream in enumerate(streams)]
     targets = np.concatenate([box_ops.checked(box, first.shape[:2], where=f"box of video {i}")
@@ -186,7 +186,7 @@ def _run(tracker, params, states, jobs: Iterator, record: Record, *, shared: boo
         record.add(*pending, ready)
 
 
-def _begun(tracker, params, states, frames: Frame, *, shared: bool) -> tuple[Any, Output, float]:
+def _begun(tracker, params, states, frames: Frame, *, shared: bool) -> tuple[Tree, Output, float]:
     """`advance`, and when the device began with it; compilation, if there was one, is nobody's frame time."""
     compiled, begun = advance._cache_size(), time.perf_counter()
     new, outputs = advance(tracker, params, states, frames, shared=shared)
@@ -237,5 +237,5 @@ def _stack(images: list[Image], shape: tuple[int, int], length: int) -> Frame:
     return _tree_stack(frames + [blank] * (length - len(frames)))
 
 
-def _tree_stack(trees: list) -> Any:
+def _tree_stack(trees: list) -> Tree:
     return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)

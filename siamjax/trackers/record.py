@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import numpy as np
 
 from siamjax.trackers.base import Output, Result
+from siamjax.types import Tree
 
 Image = np.ndarray | None  # uint8 RGB [h, w, 3], None where the frame could not be decoded
 OnFrame = Callable[[int, Image, Output], None]
@@ -29,7 +29,7 @@ class Record:
       on_frame, keep_masks: see `loop.track_frames`.
     """
 
-    def __init__(self, states: Any, targets: np.ndarray, first: Image, on_frame: OnFrame | None, keep_masks: bool):
+    def __init__(self, states: Tree, targets: np.ndarray, first: Image, on_frame: OnFrame | None, keep_masks: bool):
         self.count, self.on_frame, self.keep_masks, self.number = len(targets), on_frame, keep_masks, 1
         held = {name: np.asarray(getattr(states, name))[:self.count] for name in ("mask", "affine", "polygon")
                 if hasattr(states, name)}

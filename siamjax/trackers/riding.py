@@ -13,9 +13,10 @@ from flax import struct
 
 from siamjax import fields
 from siamjax.fields import RIDES
+from siamjax.types import Tree
 
 
-def numbers(config: Any) -> Any:
+def numbers(config: Any) -> Tree:
     """The settings of `config` that ride, under their names in a tree of float32 `[]`; 0 for None."""
     names = own_names(type(config))
     return _tree(names)(*(jnp.float32(getattr(config, name) or 0) for name in names))
@@ -29,7 +30,7 @@ def names(config: Any) -> list[str]:
     return [*own_names(type(config)), *(f"inner.{name}" for name in inner)]
 
 
-def with_numbers(state: Any, config: Any) -> Any:
+def with_numbers(state: Tree, config: Any) -> Tree:
     """`state` with the numbers of `config`; with those of the tracker within, if there is one."""
     within = getattr(config, "inner", None)
     inner = {} if within is None else {"inner": with_numbers(state.inner, within)}
@@ -43,5 +44,5 @@ def own_names(kind: type) -> tuple[str, ...]:
 
 
 @functools.cache
-def _tree(names: tuple[str, ...]) -> Any:
+def _tree(names: tuple[str, ...]) -> type:
     return struct.dataclass(type("Numbers", (), {"__annotations__": dict.fromkeys(names, Any)}))

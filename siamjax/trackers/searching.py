@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from flax import linen as nn
 
 from siamjax.trackers.base import Output, hold
-from siamjax.types import Array, ArrayLike, Frame, Params
+from siamjax.types import Array, ArrayLike, Frame, Params, Tree
 
 
 class Searching(Protocol):
@@ -20,18 +20,18 @@ class Searching(Protocol):
     def net(self) -> nn.Module: ...
 
     @property
-    def config(self) -> Any: ...
+    def config(self) -> Tree: ...
 
-    def init(self, params: Params, frame: Frame | ArrayLike, box: ArrayLike) -> Any:
+    def init(self, params: Params, frame: Frame | ArrayLike, box: ArrayLike) -> Tree:
         """State after the first frame; `box` `[4]` is `xywh`, frame pixels."""
         ...
 
-    def find(self, params: Params, state: Any, frame: Frame) -> Any:
+    def find(self, params: Params, state: Tree, frame: Frame) -> Tree:
         """The proposal that the target is taken to be at."""
         ...
 
-    def search(self, params: Params, state: Any, frame: Frame, search_size: int | None = None,
-               window_influence: Array | None = None) -> Any:
+    def search(self, params: Params, state: Tree, frame: Frame, search_size: int | None = None,
+               window_influence: Array | None = None) -> Tree:
         """The best proposal in one crop round the last place.
 
         Args:
@@ -40,32 +40,32 @@ class Searching(Protocol):
         """
         ...
 
-    def judge(self, params: Params, state: Any, proposal: Any, frame: Frame) -> Any:
+    def judge(self, params: Params, state: Tree, proposal: Tree, frame: Frame) -> Tree:
         """The proposal with the score that decides, where a second look changes it."""
         ...
 
-    def place(self, state: Any, proposal: Any) -> Any:
+    def place(self, state: Tree, proposal: Tree) -> Tree:
         """The state as if the target were as proposed, for a look at what is there."""
         ...
 
-    def follow(self, state: Any, proposal: Any) -> Any:
+    def follow(self, state: Tree, proposal: Tree) -> Tree:
         """The state moved onto a proposal, smoothed as the settings say."""
         ...
 
-    def clip(self, state: Any, frame: Frame) -> Any:
+    def clip(self, state: Tree, frame: Frame) -> Tree:
         """The state within what an answer may be."""
         ...
 
-    def answer(self, state: Any) -> Output:
+    def answer(self, state: Tree) -> Output:
         """What a state says, `valid`."""
         ...
 
-    def exemplar(self, state: Any, frame: Frame) -> Array:
+    def exemplar(self, state: Tree, frame: Frame) -> Array:
         """The crop that the target of `state` is given by, `[S, S, 3]`, `S = exemplar_size`."""
         ...
 
 
-def step(tracker: Searching, params: Params, state: Any, frame: Frame) -> tuple[Any, Output]:
+def step(tracker: Searching, params: Params, state: Tree, frame: Frame) -> tuple[Tree, Output]:
     """State and answer of such a tracker after `frame`; one that is not valid changes nothing."""
     proposal = tracker.judge(params, state, tracker.find(params, state, frame), frame)
     moved = tracker.clip(tracker.follow(state, proposal), frame)

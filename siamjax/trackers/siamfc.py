@@ -16,7 +16,7 @@ from siamjax.fields import RIDES, Factor, Margin, Pixels, Share, Stride, Within
 from siamjax.ops import boxes, crops, resize
 from siamjax.trackers import postprocess, riding
 from siamjax.trackers.base import Output, as_frame, hold
-from siamjax.types import Array, ArrayLike, Frame, Params
+from siamjax.types import Array, ArrayLike, Frame, Params, Tree
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,15 +89,15 @@ class State:
       settings: see `riding`.
     """
 
-    z: Any
-    centre: Any
-    size: Any
-    z_side: Any
-    x_side: Any
-    mean: Any
-    first_peak: Any
-    score: Any
-    settings: Any
+    z: Array
+    centre: Array
+    size: Array
+    z_side: Array
+    x_side: Array
+    mean: Array
+    first_peak: Array
+    score: Array
+    settings: Tree
 
 
 @dataclasses.dataclass(frozen=True)

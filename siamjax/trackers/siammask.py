@@ -57,17 +57,17 @@ class SiamMaskState(siamrpn.State):
     """The state of the boxes, and the last `mask` `[m, m]`, `affine` `[2, 3]` and `polygon` `[4, 2]`, which are held
     over frames that cannot be decoded; at first the given box, filled. They have no part in what follows."""
 
-    mask: Any
-    affine: Any
-    polygon: Any
+    mask: Array
+    affine: Array
+    polygon: Array
 
 
 @struct.dataclass
 class MaskProposal(siamrpn.Proposal):
     """A proposal, and the `mask` `[m, m]` of its cell with its `affine` `[2, 3]`."""
 
-    mask: Any
-    affine: Any
+    mask: Array
+    affine: Array
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from siamjax.ops import boxes, crops
 from siamjax.ops.anchors import AnchorConfig
 from siamjax.trackers import postprocess, riding, searching
 from siamjax.trackers.base import Output, as_frame
-from siamjax.types import Array, ArrayLike, Frame, Params
+from siamjax.types import Array, ArrayLike, Frame, Params, Tree
 
 MIN_SIDE = 10.0  # px, the least width and height of an answer (PySOT)
 # A first proposal that overlaps the given box by less is not of it, and corrects nothing.
@@ -103,13 +103,13 @@ class State:
       settings: see `riding`.
     """
 
-    kernels: Any
-    centre: Any
-    size: Any
-    mean: Any
-    score: Any
-    correction: Any
-    settings: Any
+    kernels: Tree
+    centre: Array
+    size: Array
+    mean: Array
+    score: Array
+    correction: Array
+    settings: Tree
 
 
 @struct.dataclass
@@ -124,11 +124,11 @@ class Proposal:
       index: `[]` int32, its anchor, `(a * G + y) * G + x` in a search of `G x G` cells.
     """
 
-    offset: Any
-    size: Any
-    score: Any
-    rate: Any
-    index: Any
+    offset: Array
+    size: Array
+    score: Array
+    rate: Array
+    index: Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -203,7 +203,7 @@ def cut(config: SiamRPNConfig, state: State, frame: Frame, side: Array, size: in
 
 
 def look(config: SiamRPNConfig, net: nn.Module, params: Params, state: State, frame: Frame,
-         search_size: int | None = None, zoom: float = 1.0) -> tuple[Array, Any]:
+         search_size: int | None = None, zoom: float = 1.0) -> tuple[Array, Tree]:
     """What the net sees round the last place, in a crop of `zoom` times the usual side in the frame.
 
     A crop of more pixels than `config.search_size` shows more of the frame at the same scale.
@@ -245,7 +245,7 @@ def choose(config: SiamRPNConfig, state: State, scale: Array, window_influence: 
                     rate=penalty[best] * score[best] * state.settings.lr, index=best.astype(jnp.int32))
 
 
-def calibrated(config: SiamRPNConfig, settings: Any, score: Array) -> Array:
+def calibrated(config: SiamRPNConfig, settings: Tree, score: Array) -> Array:
     """The foreground probability `[]` brought to what it has been worth, see `SiamRPNConfig.score_scale`."""
     if not config.calibrates:
         return score

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +11,7 @@ from siamjax.ops import boxes as box_ops
 from siamjax.ops import frames as frame_ops
 from siamjax.trackers.base import LoadedTracker, Output
 from siamjax.trackers.loop import advance, padded_count, start
+from siamjax.types import ArrayLike, Boxes, Tree
 
 
 class Stream:
@@ -28,14 +27,14 @@ class Stream:
     One target gives outputs of the shapes of `Output`; several, or `add`, put an axis in front.
     """
 
-    def __init__(self, loaded: LoadedTracker, frame: Any, box: Any):
+    def __init__(self, loaded: LoadedTracker, frame: ArrayLike | None, box: Boxes):
         self._tracker, self._params = loaded.tracker, loaded.params
         image = frame_ops.to_rgb8(np.asarray(frame), where="first frame")
         targets = box_ops.checked(box, image.shape[:2], where="box")
-        self._single = np.ndim(box) == 1
+        self._single = np.asarray(box).ndim == 1
         self._shape = frame_ops.bucket(*image.shape[:2])
         self._slots: list[int | None] = []
-        self._states: Any = None
+        self._states: Tree = None
         self._ids = 0
         for target in targets:
             self._insert(image, target)
@@ -47,7 +46,7 @@ class Stream:
         """Ids of the targets followed, in the order of the outputs."""
         return [slot for slot in self._slots if slot is not None]
 
-    def __call__(self, frame: Any) -> Output:
+    def __call__(self, frame: ArrayLike | None) -> Output:
         """Answer for the next frame, numpy; None stands for one that could not be decoded."""
         if frame is None:
             padded = frame_ops.blank(self._shape, self._shape)
@@ -61,7 +60,7 @@ class Stream:
         kept = jax.tree.map(lambda leaf: np.asarray(leaf)[0][rows], output)
         return jax.tree.map(lambda leaf: leaf[0], kept) if self._single else kept
 
-    def add(self, frame: Any, box: Any) -> int:
+    def add(self, frame: ArrayLike | None, box: Boxes) -> int:
         """Follows one more target from `frame` on; returns its id. Compiles only when the padded count grows."""
         image = frame_ops.to_rgb8(np.asarray(frame))
         target = box_ops.checked(box, image.shape[:2], where="box")

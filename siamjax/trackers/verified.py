@@ -19,7 +19,7 @@ from siamjax.trackers.base import Output, as_frame
 from siamjax.trackers.searching import Searching
 from siamjax.trackers.siamrpn import SiamRPNConfig
 from siamjax.trackers.wrapping import Outer, OuterState
-from siamjax.types import Array, ArrayLike, Frame, Params
+from siamjax.types import Array, ArrayLike, Frame, Params, Tree
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,19 +66,19 @@ class VerifiedState(OuterState):
       settings: see `riding`.
     """
 
-    inner: Any
-    identity: Any
-    score: Any
-    settings: Any
+    inner: Tree
+    identity: Array
+    score: Array
+    settings: Tree
 
 
 @struct.dataclass
 class VerifiedProposal:
     """A proposal of the tracker within, what its place looks like, `embedding` `[C]`, and the `score` of both."""
 
-    inner: Any
-    embedding: Any
-    score: Any
+    inner: Tree
+    embedding: Array
+    score: Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,14 +114,14 @@ class Verified:
         """State and answer after `frame`."""
         return searching.step(self, params, state, as_frame(frame))
 
-    def find(self, params: Params, state: VerifiedState, frame: Frame) -> Any:
+    def find(self, params: Params, state: VerifiedState, frame: Frame) -> Tree:
         return self.inner.find(params, state.inner, frame)
 
     def search(self, params: Params, state: VerifiedState, frame: Frame, search_size: int | None = None,
-               window_influence: Array | None = None) -> Any:
+               window_influence: Array | None = None) -> Tree:
         return self.inner.search(params, state.inner, frame, search_size, window_influence)
 
-    def judge(self, params: Params, state: VerifiedState, proposal: Any, frame: Frame) -> VerifiedProposal:
+    def judge(self, params: Params, state: VerifiedState, proposal: Tree, frame: Frame) -> VerifiedProposal:
         """The proposal with the probability that it is the target."""
         proposal = self.inner.judge(params, state.inner, proposal, frame)
         embedding = self.embed(params, self.inner.place(state.inner, proposal), frame)
@@ -150,7 +150,7 @@ class Verified:
     def exemplar(self, state: VerifiedState, frame: Frame) -> Array:
         return self.inner.exemplar(state.inner, frame)
 
-    def embed(self, params: Params, inner: Any, frame: Frame) -> Array:
+    def embed(self, params: Params, inner: Tree, frame: Frame) -> Array:
         """Embedding `[C]` of what is in the exemplar crop round the place of a state of the tracker within."""
         crop = self.inner.exemplar(inner, frame)
         return embed_object(self.net, params, crop[None], self.config.stage)[0]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from siamjax.types import Array, Tree
+
 
 class Outer:
     """Settings round those of another tracker, whose crops theirs are."""
@@ -29,16 +31,16 @@ class Outer:
 class OuterState:
     """A state round that of another tracker; of masks it holds what that one does."""
 
-    inner: Any
+    inner: Tree
 
     @property
-    def mask(self) -> Any:
+    def mask(self) -> Array:
         return self.inner.mask
 
     @property
-    def affine(self) -> Any:
+    def affine(self) -> Array:
         return self.inner.affine
 
     @property
-    def polygon(self) -> Any:
+    def polygon(self) -> Array:
         return self.inner.polygon

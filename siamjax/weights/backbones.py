@@ -19,6 +19,7 @@ from siamjax.nets.alexnet import PYSOT, AlexNet
 from siamjax.nets.layers import Norm
 from siamjax.nets.mobilenet import MobileNetV2
 from siamjax.nets.resnet import ResNet18, ResNet34, ResNet50
+from siamjax.types import Params
 from siamjax.weights import convert, names, spec, zoo
 
 Tensors = Mapping[str, np.ndarray]
@@ -92,7 +93,7 @@ BACKBONES: dict[str, tuple[Source, ...]] = {
 }
 
 
-def convert_backbone(tensors: Tensors, name: str, *, where: str) -> tuple[Source, dict[str, Any], list[str]]:
+def convert_backbone(tensors: Tensors, name: str, *, where: str) -> tuple[Source, Params, list[str]]:
     """A published backbone's tensors as a part of a tracker's variables.
 
     Args:
@@ -122,7 +123,7 @@ def recognised(tensors: Tensors) -> str | None:
     return None
 
 
-def wanted_variables(net: nn.Module) -> dict[str, Any]:
+def wanted_variables(net: nn.Module) -> Params:
     """Shapes of the variables of a tracker's backbone."""
     shapes = jax.eval_shape(net.init, jax.random.key(0), jax.ShapeDtypeStruct((1, 127, 127, 3), np.float32))
     return {kind: {"backbone": shapes[kind]} for kind in ("params", "batch_stats")}

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from flax import traverse_util
 
 from siamjax.errors import WeightsError
+from siamjax.types import Params
 from siamjax.weights.names import Names
 from siamjax.weights.state_dicts import shortened, what_is_not_finite
 
 SHOWN = 6  # names listed of each kind in a message
 
 
-def convert(tensors: Mapping[str, np.ndarray], names: Names, wanted: Any, *, where: str) -> dict[str, Any]:
+def convert(tensors: Mapping[str, np.ndarray], names: Names, wanted: Params, *, where: str) -> Params:
     """Renames and transposes a state dict.
 
     Args:
@@ -73,7 +73,7 @@ def overlap(tensors: Mapping[str, np.ndarray], names: Names) -> float:
     return shared / max(len(spellings) + unexpected, 1)
 
 
-def fits(tensors: Mapping[str, np.ndarray], names: Names, wanted: Any) -> bool:
+def fits(tensors: Mapping[str, np.ndarray], names: Names, wanted: Params) -> bool:
     """Whether the tensors that the table names have the shapes of the net; `wanted` as in `convert`."""
     shapes = _shapes(wanted)
     return all(_in_linen_layout(tensors[name]).shape == shapes[ours]
@@ -93,7 +93,7 @@ def _spellings(names: Names) -> dict[str, list[str]]:
     return spellings
 
 
-def _shapes(wanted: Any) -> dict[str, tuple[int, ...]]:
+def _shapes(wanted: Params) -> dict[str, tuple[int, ...]]:
     return {key: tuple(value.shape) for key, value in traverse_util.flatten_dict(wanted, sep="/").items()}
 
 

@@ -10,7 +10,6 @@ import hashlib
 import json
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +23,7 @@ from siamjax.nets.embedder import Embedder, EmbedderConfig
 from siamjax.nets.pooled import PooledHead
 from siamjax.ops.views import View
 from siamjax.settings import describe
+from siamjax.trackers.base import Tracker
 from siamjax.types import Params
 from siamjax.weights import files, spec, traces, zoo
 from siamjax.weights.prepare import prepare as prepare_net
@@ -95,7 +95,7 @@ def save_calibrated(path: str | Path, source: str | Path, threshold: float, *, s
                                                  source_sha256=metadata["source_sha256"]))
 
 
-def wanted_variables(embedder: Embedder, *, where: str = "settings") -> Any:
+def wanted_variables(embedder: Embedder, *, where: str = "settings") -> Params:
     """Shapes of the variables dict of an embedding net; raises WeightsError as `zoo.wanted_variables`."""
     with traces.of_settings(where):
         shapes = traces.bounded(embedder.net.init, jax.random.key(0), embedder.config.first.inputs(),
@@ -103,7 +103,7 @@ def wanted_variables(embedder: Embedder, *, where: str = "settings") -> Any:
     return {kind: shapes[kind] for kind in ("params", "batch_stats") if kind in shapes}
 
 
-def trunk_of(tracker: Any, *, centred: bool, where: str) -> Embedder:
+def trunk_of(tracker: Tracker, *, centred: bool, where: str) -> Embedder:
     """The embedding net that a tracker's trunk makes; see `PooledHead` for `centred`.
 
     Raises:

@@ -18,6 +18,7 @@ from safetensors import numpy as safetensors_numpy
 
 from siamjax import outputs
 from siamjax.errors import SiamjaxError, SourceError, WeightsError, one_line
+from siamjax.types import Params
 from siamjax.weights import spec, state_dicts
 from siamjax.weights.state_dicts import check_total, shortened, what_is_not_finite
 
@@ -27,7 +28,7 @@ MAX_HEADER = 8 << 20  # bytes of names, shapes and metadata
 MAX_DEPTH = 32  # modules within each other
 
 
-def save(path: str | Path, variables: Mapping[str, Any], metadata: Mapping[str, str], *,
+def save(path: str | Path, variables: Params, metadata: Mapping[str, str], *,
          dtype: str = "float32") -> None:
     """Writes a variables dict as safetensors, by a temporary name.
 
@@ -62,7 +63,7 @@ class Header:
     """
 
     metadata: dict[str, str]
-    variables: dict[str, Any]
+    variables: Params
 
 
 def read_header(path: str | Path) -> Header:
@@ -89,7 +90,7 @@ def read_header(path: str | Path) -> Header:
     return Header(metadata, _nested(shapes, str(path)))
 
 
-def load(path: str | Path) -> tuple[dict[str, Any], dict[str, str]]:
+def load(path: str | Path) -> tuple[Params, dict[str, str]]:
     """Reads a weight file: the variables dict, floats as float32, and the metadata.
 
     Raises:

@@ -20,7 +20,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from siamjax.errors import ConfigError
 from siamjax.nets.layers import ConvNorm
 from siamjax.ops import conv, winograd
-from siamjax.types import Params
+from siamjax.types import Params, Tree
 
 Net = TypeVar("Net", bound=nn.Module)
 SHAPES = ((1, 127, 127, 3), (1, 255, 255, 3))  # exemplar and search; any that the net accepts will do
@@ -61,7 +61,7 @@ def prepare(net: Net, variables: Params, *, shapes: tuple[tuple[int, ...], ...] 
     return prepared, {"params": unflatten_dict(flat)}
 
 
-def _conv_norms(call_net: Callable[..., Any], shapes) -> dict[tuple[str, ...], ConvNorm]:
+def _conv_norms(call_net: Callable[..., Tree], shapes) -> dict[tuple[str, ...], ConvNorm]:
     """Every `ConvNorm` that a net's `apply` or `init` reaches, by its path in the parameters."""
     found = {}
 

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 
 from siamjax.errors import SiamjaxError, WeightsError, one_line
+from siamjax.types import Tree
 
 MAX_ARRAY = 256 << 20  # bytes of the largest array; that of the largest published tracker is 60 MB
 
@@ -32,7 +33,7 @@ def of_settings(where: str) -> Iterator[None]:
                            "use a file whose parameters and settings were written together") from error
 
 
-def bounded(call: Callable[..., Any], *shapes: Any, where: str) -> Any:
+def bounded(call: Callable[..., Tree], *shapes: Tree, where: str) -> Tree:
     """Shapes of what `call` gives, as `jax.eval_shape`, if no array on the way is larger than `MAX_ARRAY`.
 
     Raises:

@@ -15,6 +15,7 @@ from flax import traverse_util
 from siamjax.errors import SourceError, WeightsError
 from siamjax.nets.alexnet import PYSOT, AlexNet
 from siamjax.nets.anchor_free_heads import PixelwiseHead
+from siamjax.nets.embedder import Embedder
 from siamjax.nets.guided_mask import GuidedMask, Segment
 from siamjax.nets.inverted import MOBILENET_V3_SMALL, InvertedTrunk
 from siamjax.nets.layers import Norm
@@ -30,12 +31,13 @@ from siamjax.nets.siamrpn import SiamRPN
 from siamjax.nets.similarity_heads import PixelwiseRPN, SimilarityRPN
 from siamjax.precision import Name, at_precision
 from siamjax.trackers.anchor_free import AnchorFreeConfig
-from siamjax.trackers.base import LoadedTracker
+from siamjax.trackers.base import LoadedTracker, Tracker
 from siamjax.trackers.longterm import LongTermConfig
 from siamjax.trackers.siamfc import SiamFCConfig, SiamFCTracker
 from siamjax.trackers.siammask import SiamMaskConfig
 from siamjax.trackers.siamrpn import SiamRPNConfig, SiamRPNTracker
 from siamjax.trackers.verified import VerifiedConfig
+from siamjax.types import Params
 from siamjax.weights import files, names, spec, state_dicts, traces
 from siamjax.weights.prepare import prepare as prepare_net
 
@@ -54,7 +56,7 @@ class Entry:
       settings_of_file: the tracker is the weight file's own; False where it uses that of another entry.
     """
 
-    tracker: Any
+    tracker: Tracker
     summary: str
     names: names.Names | None = None
     weights: str | None = None
@@ -165,7 +167,7 @@ ZOO: dict[str, Entry] = {
 DEFAULT = "fear_xs"
 
 
-def load(source: str | Path, *, prepare: bool = True, tracker: Any = None,
+def load(source: str | Path, *, prepare: bool = True, tracker: Tracker | None = None,
          precision: Name | None = None) -> LoadedTracker:
     """A tracker with its weights.
 
@@ -187,10 +189,8 @@ def load(source: str | Path, *, prepare: bool = True, tracker: Any = None,
     metadata, entry = header.metadata, ZOO.get(str(source))
     if tracker is None and entry is not None and not entry.settings_of_file:
         tracker = entry.tracker
-    tracker = spec.loads(metadata["config"], where=str(path)) if tracker is None else tracker
-    if not (hasattr(tracker, "net") and hasattr(tracker, "init")):
-        raise WeightsError(f"settings are of a {type(tracker).__name__}, not of a tracker", str(path),
-                           "give a tracker's file; that of a backbone is a start for training (init_from)")
+    if tracker is None:
+        tracker = _tracker_of(metadata["config"], where=str(path))
     check_shapes(header.variables, wanted_variables(tracker, where=str(path)), where=str(path))
     if entry is None:
         check_step(tracker, header.variables, where=str(path))
@@ -204,14 +204,22 @@ def load(source: str | Path, *, prepare: bool = True, tracker: Any = None,
     return LoadedTracker(tracker, variables, metadata["card"], name)
 
 
-def save(path: str | Path, tracker: Any, variables: Any, *, card: str, licence: str, source_sha256: str = "",
+def _tracker_of(settings: str, *, where: str) -> Tracker:
+    found = spec.loads(settings, where=where)
+    if not (hasattr(found, "net") and hasattr(found, "init")):
+        raise WeightsError(f"settings are of a {type(found).__name__}, not of a tracker", where,
+                           "give a tracker's file; that of a backbone is a start for training (init_from)")
+    return found
+
+
+def save(path: str | Path, tracker: Tracker, variables: Params, *, card: str, licence: str, source_sha256: str = "",
          dtype: str = "float32") -> None:
     """Writes a tracker with plain (unprepared) variables as a weight file, see `files.save`."""
     files.save(path, variables, metadata_for(tracker, card=card, licence=licence,
                                              source_sha256=source_sha256), dtype=dtype)
 
 
-def metadata_for(tracker: Any, *, card: str, licence: str, source_sha256: str = "") -> dict[str, str]:
+def metadata_for(tracker: Tracker | Embedder, *, card: str, licence: str, source_sha256: str = "") -> dict[str, str]:
     """Metadata of a weight file."""
     return {
         "siamjax_version": VERSION, "model": type(tracker.net).__name__, "config": spec.dumps(tracker),
@@ -219,7 +227,7 @@ def metadata_for(tracker: Any, *, card: str, licence: str, source_sha256: str = 
         "card": card}
 
 
-def wanted_variables(tracker: Any, *, where: str = "settings") -> Any:
+def wanted_variables(tracker: Tracker, *, where: str = "settings") -> Params:
     """Shapes of the variables dict of a tracker's net; nothing of it is computed.
 
     Raises:
@@ -236,7 +244,7 @@ def wanted_variables(tracker: Any, *, where: str = "settings") -> Any:
     return {kind: shapes[kind] for kind in ("params", "batch_stats") if kind in shapes}
 
 
-def check_step(tracker: Any, variables: Any, *, where: str) -> None:
+def check_step(tracker: Tracker, variables: Params, *, where: str) -> None:
     """Refuses a tracker whose first frame and step would not run, or take more memory than any does.
 
     Args:
