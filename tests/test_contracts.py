@@ -38,13 +38,22 @@ FRAMES, SIDE = 9, 144
 EXACT = 1e-3  # px, the bar for equal tracks on the CPU
 
 
+def few(blocks):
+    """Of the inverted residuals of a trunk those that stride, and the first of each other kind: the same geometry."""
+    kinds = [(block.expansion is None, block.squeeze) for block in blocks]
+    return tuple(dataclasses.replace(block, features=4) for i, block in enumerate(blocks)
+                 if block.stride > 1 or kinds[i] not in kinds[:i])
+
+
 NARROW = {  # a few channels wherever a net has many, and one block where a stage repeats them
     "stages": lambda stages: tuple(dataclasses.replace(stage, features=4 * stage.groups) for stage in stages),
     "hidden": lambda hidden: 4 * (hidden > 0) if isinstance(hidden, int) else (4,) * len(hidden),
     "widths": lambda widths: (4,) * len(widths),
     "width": lambda width: 4 if isinstance(width, int) else 0.125,
-    "blocks": lambda blocks: ((1, 1, 2, 1) if isinstance(blocks[0], int)
-                              else tuple(dataclasses.replace(block, features=4) for block in blocks)),
+    "blocks": lambda blocks: (1, 1, 2, 1) if isinstance(blocks[0], int) else few(blocks),
+    "depth": lambda _: 1,
+    "cls_sizes": lambda sizes: sizes[-1:],
+    "loc_sizes": lambda sizes: sizes[-1:],
     "stem": lambda _: 4,
     "projection": lambda width: 4 if width else 0,
     "cls_width": lambda _: 4,
@@ -78,17 +87,33 @@ def tiny_case(name: str):
     """A narrow tracker of that name, parameters, a small video and a target's box."""
     tracker = narrow(zoo.ZOO[name].tracker)
     config = tracker.config
-    crops = (np.zeros((1, size, size, 3), np.float32) for size in (config.exemplar_size, config.search_size))
-    params = jax.jit(tracker.net.init)(jax.random.key(0), *crops)
+    params = jax.jit(tracker.net.init)(jax.random.key(0), *crops(config))
     if isinstance(innermost(config), SiamRPNConfig):  # grey levels to 255 through random kernels: boxes would be huge
         params = jax.tree.map(lambda leaf: leaf / 64 if leaf.ndim == 4 and leaf.shape[2] == 3 else leaf, params)
+    return tracker, params, *clip()
+
+
+def crops(config):
+    return [np.zeros((1, size, size, 3), np.float32) for size in (config.exemplar_size, config.search_size)]
+
+
+@functools.cache
+def clip():
+    """A small video of a moving texture, and its box in the first frame."""
     rng = np.random.default_rng(3)
     texture = rng.integers(0, 256, (5, 5, 3), np.uint8).repeat(8, 0).repeat(8, 1)
     background = rng.integers(60, 120, (SIDE // 8, SIDE // 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
     video = np.stack([background] * FRAMES)
     for t in range(FRAMES):
         video[t, 40 + 2 * t:80 + 2 * t, 50 + t:90 + t] = texture
-    return tracker, params, video, np.float32([50, 40, 40, 40])
+    return video, np.float32([50, 40, 40, 40])
+
+
+@functools.cache
+def shapes(name: str):
+    """A narrow tracker of that name, and the shapes of its parameters: nothing is compiled."""
+    tracker = narrow(zoo.ZOO[name].tracker)
+    return tracker, jax.eval_shape(tracker.net.init, jax.random.key(0), *crops(tracker.config))
 
 
 @functools.cache
@@ -137,39 +162,46 @@ def loaded(name: str) -> LoadedTracker:
     return LoadedTracker(tracker, params, "tiny", name)
 
 
-# Short-term, long-term and anchor-free: what the long tests hold by default.
-FAMILIES = ("siamrpn_alex", "siamrpn_small_lt", "fear_xs")  # the quickest to compile
-LONG = [name if name in FAMILIES else pytest.param(name, marks=pytest.mark.slow) for name in sorted(zoo.ZOO)]
+# What holds for a kind of trackers by default holds for the quickest of it to compile; all other names are slow.
+# Masks over a scan and a stream are those of tests/trackers/test_siammask.py.
+FAMILIES = ("siamfc", "siamrpn_alex", "siamrpn_small_lt", "fear_xs")
+NETS = (*FAMILIES, "siamrpn_r50_lt", "siammask_small", "nanotrack_v1")  # one of each kind of net
+TWO = ("siamrpn_alex", "siamrpn_small_lt")  # short-term and long-term
+ONE = ("siamrpn_alex",)  # of what the loop does, whatever the tracker
+
+
+def by_default(names):
+    return [name if name in names else pytest.param(name, marks=pytest.mark.slow) for name in sorted(zoo.ZOO)]
+
+
 MANY_TARGETS = [pytest.param(name, 1, marks=pytest.mark.slow) for name in sorted(zoo.ZOO)]
 
 
-@pytest.mark.parametrize(("name", "every"), [("siamrpn_alex", 11), ("fear_xs", 11), *MANY_TARGETS])
+@pytest.mark.parametrize(("name", "every"), [("siamrpn_alex", 16), *MANY_TARGETS])
 def test_thirty_two_targets_equal_thirty_two_runs(name, every):
-    """By default every eleventh of them is run by itself."""
-    _, _, video, box = tiny_case(name)
-    video, random = video[:4], np.random.default_rng(6)
-    boxes = box + np.float32(random.uniform(-8, 8, (32, 4)))
-    many = siamjax.track_many(loaded(name), video, boxes)
+    """By default every sixteenth of them is run by itself."""
+    tracker, params, video, box = tiny_case(name)
+    follow = functools.partial(loop.track_frames, tracker, params, video[:4], chunk=4)
+    boxes = box + np.float32(np.random.default_rng(6).uniform(-8, 8, (32, 4)))
+    many = follow(boxes)
     compiled = loop.advance._cache_size()
     for target, result in list(zip(boxes, many, strict=True))[::every]:
-        np.testing.assert_allclose(result.boxes, siamjax.track(loaded(name), video, target).boxes, atol=EXACT)
+        np.testing.assert_allclose(result.boxes, follow(target)[0].boxes, atol=EXACT)
     assert loop.advance._cache_size() <= compiled + 1  # that of one target
     compiled = loop.advance._cache_size()
     for count in (31, 17):  # as many lanes as 32
-        siamjax.track_many(loaded(name), video, boxes[:count])
+        follow(boxes[:count])
     assert loop.advance._cache_size() == compiled
 
 
-# Names whose narrow tracker has the net and the tracker of another name but for a number: by default that one speaks
-# for both. They are four of the fifteen names.
+# Names whose narrow tracker has the net and the tracker of another name but for a number.
 SIBLINGS = {"siamfc_alexnet": "siamfc", "siammask_r50": "siammask_sharp", "siamrpn_alex_otb": "siamrpn_alex",
             "siamrpn_r50_otb": "siamrpn_r50"}
-NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in SIBLINGS else name for name in sorted(zoo.ZOO)]
 
 
 @pytest.mark.parametrize("name", SIBLINGS)
 def test_a_sibling_is_of_the_same_parts(name):
-    """So that what holds for the one that is tested by default holds for it: the same modules, the same tracker."""
+    """So that what holds for the one holds for the other: the same modules, the same tracker."""
     def parts(module):
         return type(module), [parts(getattr(module, f.name)) for f in dataclasses.fields(module)
                               if f.name != "parent" and isinstance(getattr(module, f.name), nn.Module)]
@@ -180,22 +212,35 @@ def test_a_sibling_is_of_the_same_parts(name):
     assert parts(tracker.net) == parts(sibling.net)
 
 
-@pytest.mark.parametrize("name", NAMES)
-class TestTrackerContract:
-    """Of every name, but for siblings."""
-
-    def test_scan_equals_loop_and_chunks_equal_scan_to_the_bit(self, name):
-        tracker, params, video, box = tiny_case(name)
-        whole = loop.track_frames(tracker, params, video, box, chunk=FRAMES)[0].boxes
-        np.testing.assert_allclose(whole, reference(name), atol=EXACT)
-        parts = loop.track_frames(tracker, params, video, box, chunk=4)[0].boxes  # the last is of one frame
-        np.testing.assert_array_equal(parts, whole)
+@pytest.mark.parametrize("name", by_default(NETS))
+class TestTrackerContractOfShapes:
+    """Of a name of each kind of net: nothing is compiled."""
 
     def test_state_keeps_its_shape(self, name):
-        tracker, params, video, box = tiny_case(name)
+        tracker, params = shapes(name)
+        video, box = clip()
         before = jax.eval_shape(tracker.init, params, video[0], box)
         after, _ = jax.eval_shape(tracker.step, params, before, video[1])
         chex.assert_trees_all_equal_shapes_and_dtypes(before, after)
+
+    def test_a_weight_file_brings_the_tracker_back(self, name, tmp_path):
+        tracker, wanted = shapes(name)
+        rng = np.random.default_rng(5)
+        params = jax.tree.map(lambda leaf: rng.uniform(0.5, 1, leaf.shape).astype(leaf.dtype), wanted)
+        zoo.save(tmp_path / "tiny.safetensors", tracker, params, card="tiny", licence="none")
+        back = siamjax.load(tmp_path / "tiny.safetensors", prepare=False)
+        assert back.tracker == tracker
+        chex.assert_trees_all_equal(jax.tree.map(np.asarray, back.params), params)
+
+
+@pytest.mark.parametrize("name", by_default(FAMILIES))
+class TestTrackerContract:
+    """Of a name of each kind; of all others where the slow tests run."""
+
+    def test_scan_equals_loop(self, name):
+        tracker, params, video, box = tiny_case(name)
+        whole = loop.track_frames(tracker, params, video, box)[0].boxes  # one chunk
+        np.testing.assert_allclose(whole, reference(name), atol=EXACT)
 
     def test_prepared_parameters_track_alike(self, name):
         tracker, params, video, box = tiny_case(name)
@@ -204,24 +249,10 @@ class TestTrackerContract:
         boxes = loop.track_frames(fast, prepared, video, box)[0].boxes
         np.testing.assert_allclose(boxes, reference(name), atol=0.05)  # another rounding of the same response
 
-    def test_a_weight_file_brings_the_tracker_back(self, name, tmp_path):
-        tracker, params, _, _ = tiny_case(name)
-        zoo.save(tmp_path / "tiny.safetensors", tracker, params, card="tiny", licence="none")
-        back = siamjax.load(tmp_path / "tiny.safetensors", prepare=False)
-        assert back.tracker == tracker
-        chex.assert_trees_all_equal(back.params, jax.tree.map(np.asarray, params))
 
-
-@pytest.mark.parametrize("name", LONG)
+@pytest.mark.parametrize("name", by_default(TWO))
 class TestTrackerContractAtLength:
-    """Of three names; of all others where the slow tests run."""
-
-    def test_eager_equals_jit(self, name):
-        tracker, params, video, box = tiny_case(name)
-        state = tracker.init(params, video[0], box)
-        for t in (1, 2):
-            state, out = tracker.step(params, state, video[t])
-            np.testing.assert_allclose(out.box, reference(name)[t], atol=EXACT)
+    """Of two names; of all others where the slow tests run."""
 
     def test_stream_equals_loop(self, name):
         _, _, video, box = tiny_case(name)
@@ -246,19 +277,10 @@ class TestTrackerContractAtLength:
             assert len(result.boxes) == len(source)
             np.testing.assert_allclose(result.boxes, alone.boxes, atol=EXACT)
 
-    def test_one_compile_for_a_long_video_and_for_several_of_a_bucket(self, name):
-        tracker, params, video, box = tiny_case(name)
-        long = np.concatenate([video] * 34)[:300]
-        loop.start.clear_cache()
-        loop.advance.clear_cache()
-        assert len(loop.track_frames(tracker, params, long, box)[0].boxes) == 300
-        loop.track_frames(tracker, params, video[:4, :130, :140], box)  # another size of the same bucket
-        assert loop.advance._cache_size() == loop.start._cache_size() == 1
-
     def test_equal_trackers_share_a_compilation(self, name):
         tracker, params, video, box = tiny_case(name)
-        step = jax.jit(type(tracker).step, static_argnums=0)
-        state = tracker.init(params, video[0], box)
+        init, step = (jax.jit(method, static_argnums=0) for method in (type(tracker).init, type(tracker).step))
+        state = init(tracker, params, video[0], box)
         step(tracker, params, state, video[1])
         before = step._cache_size()  # of the function, whoever else jitted it
         step(dataclasses.replace(tracker), params, state, video[2])
@@ -287,16 +309,17 @@ class TestTrackerContractAtLength:
 
     def test_padding_changes_nothing(self, name):
         tracker, params, video, box = tiny_case(name)
-        noise = np.random.default_rng(0).integers(0, 256, (SIDE + 48, SIDE + 100, 3), np.uint8)
+        noise = np.random.default_rng(0).integers(0, 256, (*frame_ops.bucket(SIDE, SIDE), 3), np.uint8)
 
         def padded(image):
             pixels = noise.copy()
             pixels[:SIDE, :SIDE] = image
             return Frame(pixels, np.array(image.shape[:2], np.int32), np.bool_(True))
 
-        state = tracker.init(params, padded(video[0]), box)
-        _, out = tracker.step(params, state, padded(video[1]))
-        np.testing.assert_allclose(out.box, reference(name)[1], atol=EXACT)
+        states = loop.start(tracker, params, padded(video[0]), box[None], shared=True)
+        frames = [padded(image) for image in (*video[1:], *video[1:])][:loop.CHUNK]  # as `track_frames` has compiled
+        _, out = loop.advance(tracker, params, states, jax.tree.map(lambda *rows: np.stack(rows), *frames), shared=True)
+        np.testing.assert_allclose(out.box[:FRAMES - 1, 0], reference(name)[1:], atol=EXACT)
 
     def test_a_size_that_changes_mid_stream_tracks_on(self, name):
         tracker, params, video, box = tiny_case(name)
@@ -311,6 +334,36 @@ class TestTrackerContractAtLength:
         assert np.isfinite(result.boxes).all()
         assert ((result.scores >= 0) & (result.scores <= 1)).all()
 
+    def test_bfloat16_stays_near(self, name):
+        tracker, params, video, box = tiny_case(name)
+        fast = dataclasses.replace(tracker, net=at_precision(tracker.net, "bfloat16"))
+        state = jax.jit(fast.init)(params, video[0], box)
+        assert {leaf.dtype for leaf in jax.tree.leaves(state)} <= {np.dtype("float32"), np.dtype(bool)}  # geometry too
+        _, out = jax.jit(fast.step)(params, state, video[1])
+        # One cell of the up-sampled response is about half a pixel here; rounding of 8 bits moves few.
+        np.testing.assert_allclose(out.box, reference(name)[1], atol=3.0)
+
+
+@pytest.mark.parametrize("name", by_default(ONE))
+class TestTrackerContractAtGreatLength:
+    """Of one name; of all others where the slow tests run."""
+
+    def test_chunks_equal_scan_to_the_bit(self, name):
+        tracker, params, video, box = tiny_case(name)
+        whole = loop.track_frames(tracker, params, video, box)[0].boxes
+        for chunk in (4, 3):  # the last one whole, and of two frames
+            parts = loop.track_frames(tracker, params, video, box, chunk=chunk)[0].boxes
+            np.testing.assert_array_equal(parts, whole)
+
+    def test_one_compile_for_a_long_video_and_for_several_of_a_bucket(self, name):
+        tracker, params, video, box = tiny_case(name)
+        long = np.concatenate([video] * 5)[:40]  # in three chunks
+        before = loop.start._cache_size(), loop.advance._cache_size()
+        assert len(loop.track_frames(tracker, params, long, box)[0].boxes) == 40
+        loop.track_frames(tracker, params, video[:4, :130, :140], box)  # another size of the same bucket
+        assert loop.start._cache_size() <= before[0] + 1  # none where another test has compiled it
+        assert loop.advance._cache_size() <= before[1] + 1
+
     def test_videos_by_pmap_equal_one_device(self, name):
         tracker, params, video, box = tiny_case(name)
         devices = jax.local_device_count()
@@ -320,28 +373,29 @@ class TestTrackerContractAtLength:
         for row in np.asarray(out.box):
             np.testing.assert_allclose(row, reference(name)[1], atol=EXACT)
 
-    def test_bfloat16_stays_near(self, name):
-        tracker, params, video, box = tiny_case(name)
-        fast = dataclasses.replace(tracker, net=at_precision(tracker.net, "bfloat16"))
-        state = fast.init(params, video[0], box)
-        assert {leaf.dtype for leaf in jax.tree.leaves(state)} <= {np.dtype("float32"), np.dtype(bool)}  # geometry too
-        _, out = fast.step(params, state, video[1])
-        # One cell of the up-sampled response is about half a pixel here; rounding of 8 bits moves few.
-        np.testing.assert_allclose(out.box, reference(name)[1], atol=3.0)
 
-    def test_two_training_steps_lower_the_loss(self, name):
-        tracker, params, video, box = tiny_case(name)
-        # Steps of a known length; NanoTrack's deep narrow BatchNorms bend the loss within a longer one.
-        length = 2e-5 if name.startswith("nanotrack") else 2e-4
-        tx = optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(length))
-        step = make_train_step(tracker.net, objective_of(tracker), tx, same_draw, Phase())
-        step = jax.jit(jax.vmap(step, axis_name=AXIS))
-        state = jax.tree.map(lambda leaf: leaf[None], new_state(params, tx, jax.random.key(5), ema=False))
-        batch, losses = jax.tree.map(lambda leaf: leaf[None], a_pair(tracker, video, box)), []
-        for _ in range(3):
-            state, metrics = step(state, batch)
-            losses.append(float(metrics["loss"][0]))
-        assert losses[2] < losses[1] < losses[0]
+@pytest.mark.parametrize("name", by_default(("siamfc",)))  # of the fewest operations
+def test_eager_equals_jit(name):
+    tracker, params, video, box = tiny_case(name)
+    state = tracker.init(params, video[0], box)
+    _, out = tracker.step(params, state, video[1])
+    np.testing.assert_allclose(out.box, reference(name)[1], atol=EXACT)
+
+
+@pytest.mark.parametrize("name", by_default(("fear_xs",)))  # tests/training has steps of the other objectives
+def test_two_training_steps_lower_the_loss(name):
+    tracker, params, video, box = tiny_case(name)
+    # Steps of a known length; NanoTrack's deep narrow BatchNorms bend the loss within a longer one.
+    length = 2e-5 if name.startswith("nanotrack") else 2e-4
+    tx = optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(length))
+    step = make_train_step(tracker.net, objective_of(tracker), tx, same_draw, Phase())
+    step = jax.jit(jax.vmap(step, axis_name=AXIS))
+    state = jax.tree.map(lambda leaf: leaf[None], new_state(params, tx, jax.random.key(5), ema=False))
+    batch, losses = jax.tree.map(lambda leaf: leaf[None], a_pair(tracker, video, box)), []
+    for _ in range(3):
+        state, metrics = step(state, batch)
+        losses.append(float(metrics["loss"][0]))
+    assert losses[2] < losses[1] < losses[0]
 
 
 def test_bucket_frames_are_what_the_loop_pads_to():
