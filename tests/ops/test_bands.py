@@ -23,7 +23,7 @@ def example(count=2, height=13, width=10, channels=4, inside=8, features=6, size
     return rng.normal(size=(count, height, width, channels)).astype(np.float32), weights
 
 
-@pytest.fixture(params=[1, 3, 13], ids="{} rows at least".format)
+@pytest.fixture(params=[1, 3, pytest.param(13, marks=pytest.mark.slow)], ids="{} rows at least".format)
 def rows(request, monkeypatch):
     """How many input rows of `example` a band may have."""
     monkeypatch.setattr(bands, "BAND", request.param * 4 * 8 * 14)
@@ -32,7 +32,7 @@ def rows(request, monkeypatch):
 @pytest.mark.parametrize(("size", "options"), [
     (3, {"padding": 1}), (3, {"padding": 1, "stride": 2}), (3, {"stride": 2}), (5, {"padding": 2, "stride": 2}),
     (3, {"padding": 2, "dilation": 2})], ids=str)
-@pytest.mark.parametrize("activate", [jax.nn.relu, jax.nn.hard_swish])
+@pytest.mark.parametrize("activate", [jax.nn.relu, pytest.param(jax.nn.hard_swish, marks=pytest.mark.slow)])
 def test_bands_give_what_the_whole_gives(rows, size, options, activate):
     x, weights = example(size=size)
     whole, banded = (jax.jit(functools.partial(
@@ -44,12 +44,12 @@ def test_bands_give_what_the_whole_gives(rows, size, options, activate):
 
 def test_targets_of_a_vmap_join_the_batch():
     x, weights = example(count=3)
-    banded = functools.partial(bands.inverted_residual, activate=jax.nn.relu,
-                               geometry=Geometry(padding=1, groups=8), lowering="fast")
-    lanes = jax.vmap(banded, in_axes=(0, None))(x[:, None], weights)
+    banded = jax.jit(functools.partial(bands.inverted_residual, activate=jax.nn.relu,
+                                       geometry=Geometry(padding=1, groups=8), lowering="fast"))
+    lanes = jax.jit(jax.vmap(banded, in_axes=(0, None)))(x[:, None], weights)
     np.testing.assert_allclose(lanes[:, 0], banded(x, weights), atol=1e-6)
     doubled = jax.tree.map(lambda leaf: jnp.stack([leaf, 2 * leaf]), weights)  # weights a lane
-    each = jax.vmap(banded)(np.stack([x, x]), doubled)
+    each = jax.jit(jax.vmap(banded))(np.stack([x, x]), doubled)
     np.testing.assert_allclose(each[1], banded(x, jax.tree.map(lambda leaf: 2 * leaf, weights)), rtol=1e-4, atol=1e-5)
 
 

@@ -13,6 +13,10 @@ from siamjax.ops import mask_targets
 SIZES = {"size": 127, "stride": 8}
 
 
+windows = jax.jit(mask_targets.windows, static_argnames=("grid", "size", "stride"))
+positive_cells = jax.jit(mask_targets.positive_cells, static_argnums=(1, 2))
+
+
 def every_cell(grid):
     return jnp.stack(jnp.meshgrid(jnp.arange(grid), jnp.arange(grid), indexing="ij"), axis=-1).reshape(-1, 2)
 
@@ -21,12 +25,12 @@ def every_cell(grid):
 def test_windows_are_the_references(golden, side, name, grid):
     g, cells = golden("geometry"), every_cell(grid)
     target = mask_targets.signed((jnp.asarray(g[f"masktarget/mask{side}"]) > 0).astype(jnp.float32))
-    windows = np.asarray(jax.jit(lambda t: mask_targets.windows(t, cells, grid, **SIZES))(target))
-    counts = np.stack([(windows == value).sum((1, 2)) for value in (-1, 0, 1)], axis=-1)
+    found = np.asarray(windows(target, cells, grid=grid, **SIZES))
+    counts = np.stack([(found == value).sum((1, 2)) for value in (-1, 0, 1)], axis=-1)
     np.testing.assert_array_equal(counts.reshape(grid, grid, 3), g[f"masktarget/{name}_window_counts_neg_zero_pos"])
     for key in (key for key in g if key.startswith(f"masktarget/{name}_window_") and key[-1].isdigit()):
         row, column = map(int, key.split("_")[-2:])
-        np.testing.assert_array_equal(windows[row * grid + column], g[key], err_msg=key)
+        np.testing.assert_array_equal(found[row * grid + column], g[key], err_msg=key)
 
 
 @pytest.mark.parametrize(("name", "grid"), [("base", 25), ("sharp", 3), ("val", 17)])
@@ -34,7 +38,7 @@ def test_cells_are_those_of_the_references_weights(golden, name, grid):
     g, checked = golden("geometry"), 0
     for key in (key for key in g if key.startswith(f"siammask_{name}/target/") and "/label_sampled" in key):
         weight = g[key.rsplit("/", 1)[0] + "/mask_weight_sampled"][0]
-        cells, chosen = mask_targets.positive_cells(jnp.asarray(g[key].reshape(-1)), grid, 16)
+        cells, chosen = positive_cells(jnp.asarray(g[key].reshape(-1)), grid, 16)
         np.testing.assert_array_equal(cells[chosen], np.argwhere(weight == 1), err_msg=key)
         assert len(cells) == min(16, grid * grid)
         checked += 1
@@ -48,7 +52,7 @@ def test_a_window_lies_round_its_cell(row, column, sizes):
     row, column = min(row, grid - 1), min(column, grid - 1)
     pixels = jnp.arange(side, dtype=jnp.float32)
     marked = jnp.stack([jnp.broadcast_to(axis, (side, side)) for axis in (pixels[:, None], pixels[None])]) + 1
-    y, x = (mask_targets.windows(m, jnp.array([[row, column]]), grid, **SIZES)[0] - 1 for m in marked)
+    y, x = (windows(m, jnp.array([[row, column]]), grid=grid, **SIZES)[0] - 1 for m in marked)
     middle = (side - 1) / 2 + 8 * (np.array([row, column]) - (grid - 1) / 2)
     assert (y[63, 63], x[63, 63]) == tuple(middle)
 

@@ -146,7 +146,7 @@ def test_an_empty_mask_has_finite_rectangles_without_area():
 
 
 def test_the_best_overlap_is_the_best_of_the_three_on_every_mask():
-    solid, sizes, *three = rectangles_of(random_masks(60, 48))
+    solid, sizes, *three = rectangles_of(random_masks(40, 48))
     scores = np.array([[overlap(corners, piece) for corners, piece, size in zip(kind, solid, sizes) if size > 100]
                        for kind in three])
     upright, turned, best = scores.mean(axis=1)

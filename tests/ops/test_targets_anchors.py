@@ -97,13 +97,13 @@ def test_weights_of_a_pair_sum_to_one_or_none(x, y, w, h):
 def test_boxes_may_train_where_classes_do_not():
     wide = functools.partial(assign, grid=17, anchors=AnchorConfig(), config=AssignConfig(box_iou=0.3))
     half = jnp.array([0.0, 0, 45, 45])  # 0.7 times the anchors' size: no anchor overlaps it by 0.6
-    published, wider = (rule(jax.random.key(1), half, jnp.array(True)) for rule in (
+    published, wider = (jax.jit(rule)(jax.random.key(1), half, jnp.array(True)) for rule in (
         functools.partial(assign, grid=17, **PYSOT), wide))
     assert not published.loc_weight.any()
     np.testing.assert_array_equal(published.cls, wider.cls)
     np.testing.assert_allclose(wider.loc_weight.sum(), 1, rtol=1e-5)
     assert int((wider.loc_weight > 0).sum()) > 10
-    assert not wide(jax.random.key(1), half, jnp.array(False)).loc_weight.any()
+    assert not jax.jit(wide)(jax.random.key(1), half, jnp.array(False)).loc_weight.any()
 
 
 def test_object_of_another_video_may_have_no_area():
