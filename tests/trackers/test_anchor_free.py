@@ -41,7 +41,9 @@ def published(shared, tracker, file, name):
 
 
 @pytest.mark.parametrize(("changes", "wanted"), [
-    ({}, "box_frame2_smooth"), ({"smoothing": "none", "penalty_k": 0.0, "window_influence": 0.0}, "box_frame2_plain")])
+    ({}, "box_frame2_smooth"),
+    pytest.param({"smoothing": "none", "penalty_k": 0.0, "window_influence": 0.0}, "box_frame2_plain",
+                 marks=pytest.mark.slow)])
 def test_a_recorded_step_of_fear(golden, shared, changes, wanted):
     recorded = golden("fear_xs")
     tracker = with_settings(FEAR, resampling="reference", **changes)
@@ -134,7 +136,7 @@ def test_a_squeezed_search_reads_boxes_in_the_frame(size):
     net = Fixed(grid, (grid // 2, grid // 2 + 1), (20, 20, 20, 20))
     tracker = AnchorFreeTracker(net, FEAR.config)  # type: ignore[arg-type]
     state = state_of(FEAR.config, (80, 30, 20, 40))
-    found = tracker.search({}, state, FRAME, size, jnp.float32(0.0))
+    found = jax.jit(lambda state: tracker.search({}, state, FRAME, size, jnp.float32(0.0)))(state)
     np.testing.assert_allclose(found.offset, (16 / 51.2 * 20, 0), atol=1e-4)
     np.testing.assert_allclose(found.size, (40 / 51.2 * 20, 40 / 51.2 * 40), rtol=1e-5)
 
@@ -193,9 +195,9 @@ class TooWide(Fixed):
 def test_what_the_first_frame_shows_the_net_to_be_wrong_by_is_taken_off(tracker, settings, stretch):
     tracker = with_settings(tracker, smoothing="none", **settings)
     tracker = dataclasses.replace(tracker, net=TooWide(tracker))
-    state = tracker.init({}, FRAME, np.float32((80, 30, 40, 40)))
+    state = jax.jit(tracker.init)({}, FRAME, np.float32((80, 30, 40, 40)))
     np.testing.assert_allclose(state.correction, (0, 0, stretch, 1), atol=0.02)
-    _, out = tracker.step({}, state, FRAME)
+    _, out = jax.jit(tracker.step)({}, state, FRAME)
     np.testing.assert_allclose(out.box[2:], (60 * stretch, 40), atol=1.5)
 
 
@@ -219,14 +221,15 @@ def lit(x):
     return as_frame(pixels)
 
 
-@pytest.mark.parametrize(("tracker", "leap"), [(FEAR, 115), (NANO, 105)], ids=["squeezed", "square"])
+@pytest.mark.parametrize(("tracker", "leap"), [
+    (FEAR, 115), pytest.param(NANO, 105, marks=pytest.mark.slow)], ids=["squeezed", "square"])
 @pytest.mark.parametrize(("settings", "found"), [
     ({"unsure_below": 0.5}, True), ({"unsure_below": 0.0}, False), ({"unsure_below": 0.5, "wider": 1.0}, False),
     ({"unsure_below": 0.5, "resampling": "reference"}, False)])  # as in the originals
 def test_what_leaps_out_of_the_search_is_found_by_a_wider_look(tracker, leap, settings, found):
     tracker = dataclasses.replace(with_settings(tracker, self_correction=False, **settings), net=Bright())
-    step = jax.jit(type(tracker).step, static_argnums=0)
-    state = tracker.init({}, lit(100), np.float32((100, 100, 40, 40)))
+    init, step = (jax.jit(function, static_argnums=0) for function in (type(tracker).init, type(tracker).step))
+    state = init(tracker, {}, lit(100), np.float32((100, 100, 40, 40)))
     state, out = step(tracker, {}, state, lit(100))
     np.testing.assert_allclose(out.box, (100, 100, 40, 40), atol=13)  # a cell of the grid is 12.5 px
     state, out = step(tracker, {}, state, lit(100 + leap))
@@ -255,7 +258,8 @@ def test_a_fitted_score_moves_no_box_and_the_originals_have_none(tracker):
     def second(**settings):
         one = dataclasses.replace(with_settings(tracker, self_correction=False, unsure_below=0.0, **settings),
                                   net=Bright())
-        return one.step({}, one.init({}, lit(100), np.float32((100, 100, 40, 40))), lit(102))[1]
+        return jax.jit(lambda first, second: one.step(
+            {}, one.init({}, first, np.float32((100, 100, 40, 40))), second))(lit(100), lit(102))[1]
 
     for resampling, scores in (("float", (1 / (1 + np.exp(1 - 0.5 * np.log(1e6))), 1)), ("reference", (1, 1))):
         found = [second(resampling=resampling, **settings) for settings in (fitted, plain)]

@@ -38,6 +38,9 @@ class Scripted(nn.Module):
         return cls[None], loc[None]
 
 
+init, step = (jax.jit(method, static_argnums=0) for method in (LongTerm.init, LongTerm.step))
+
+
 def says(score, anchor=2, dy=0, dx=0):
     return {"params": {"score": jnp.float32(score), "anchor": jnp.int32(anchor), "dy": jnp.int32(dy),
                        "dx": jnp.int32(dx)}}
@@ -48,8 +51,7 @@ def test_scripted_frames_move_lose_and_find_as_the_reference_does(golden, golden
     columns = [str(name) for name in post["longterm/columns"]]
     tracker = LongTerm(Scripted())
     frame = golden_frame("bag_00")
-    state = tracker.init(says(0.9), frame, np.float32([235.5, 105.5, 85, 86]))  # the reference's half pixel
-    step = jax.jit(LongTerm.step, static_argnums=0)
+    state = init(tracker, says(0.9), frame, np.float32([235.5, 105.5, 85, 86]))  # the reference's half pixel
     compiled = set()
     for row in post["longterm/rows"]:
         wanted = dict(zip(columns, row))
@@ -77,7 +79,6 @@ def test_whole_runs_give_the_references_boxes(golden, golden_frame, filled, run)
     variables = filled(entry.tracker.net, entry.names, 127, 255)
     tracker = dataclasses.replace(entry.tracker, config=config)
     columns = [str(name) for name in runs["pysot_columns"]]
-    init, step = (jax.jit(getattr(LongTerm, name), static_argnums=0) for name in ("init", "step"))
     state = init(tracker, variables, golden_frame("bag_00"), np.float32([235.5, 105.5, 85, 86]))
     for number, row in enumerate(runs[f"{run}/rows"], start=1):
         wanted = dict(zip(columns, row))
@@ -90,21 +91,22 @@ def test_whole_runs_give_the_references_boxes(golden, golden_frame, filled, run)
 
 def test_a_new_target_never_starts_lost_and_a_bad_frame_changes_nothing():
     tracker, frame = LongTerm(Scripted()), np.zeros((120, 160, 3), np.uint8)
-    state = tracker.init(says(0.1), frame, np.float32([60, 40, 30, 20]))
+    state = init(tracker, says(0.1), frame, np.float32([60, 40, 30, 20]))
     assert not state.lost
     unreadable = Frame(frame, np.int32([120, 160]), np.bool_(False))
-    held, output = tracker.step(says(0.1), state, unreadable)
+    held, output = step(tracker, says(0.1), state, unreadable)
     assert not held.lost
     assert not output.valid
     np.testing.assert_allclose(output.box, [60, 40, 30, 20], atol=1e-4)
 
 
 def test_the_thresholds_are_data():
-    tracker, frame = LongTerm(Scripted()), np.zeros((120, 160, 3), np.uint8)
-    state = tracker.init(says(0.9), frame, np.float32([60, 40, 30, 20]))
+    tracker = LongTerm(Scripted(), LongTermConfig(lost_search_size=319))
+    frame = np.zeros((120, 160, 3), np.uint8)
+    state = init(tracker, says(0.9), frame, np.float32([60, 40, 30, 20]))
     low = jnp.float32([0.5, 0.95])
     states = jax.vmap(lambda low: state.replace(settings=state.settings.replace(confidence_low=low)))(low)
-    _, outputs = jax.vmap(lambda state: tracker.step(says(0.9), state, frame))(states)
+    _, outputs = jax.jit(jax.vmap(lambda state: tracker.step(says(0.9), state, frame)))(states)
     assert outputs.lost.tolist() == [False, True]
 
 
@@ -120,13 +122,14 @@ def test_a_target_by_itself_is_looked_for_in_one_crop_a_frame(shared):
 
     def program(lanes):
         frame = Frame(jnp.zeros((120, 160, 3), jnp.uint8), jnp.array([120, 160]), jnp.array(True))
-        state = tracker.init(says(0.9), frame, jnp.float32([50, 40, 30, 20]))
-        states = jax.tree.map(lambda leaf: jnp.stack([leaf] * lanes), state)
+        state = jax.eval_shape(tracker.init, says(0.9), frame, jnp.float32([50, 40, 30, 20]))
+        states = jax.tree.map(lambda leaf: jnp.zeros((lanes, *leaf.shape), leaf.dtype), state)
         frames = jax.tree.map(lambda leaf: jnp.stack([leaf] * 2), frame)
         if not shared:
             frames = jax.tree.map(lambda leaf: jnp.stack([leaf] * lanes, axis=1), frames)
         run = functools.partial(loop.advance, tracker, says(0.9), shared=shared)
-        return jax.tree.map(jnp.shape, run(states, frames)), " cond[" in str(jax.make_jaxpr(run)(states, frames))
+        made = jax.eval_shape(run, states, frames)
+        return jax.tree.map(jnp.shape, made), " cond[" in str(jax.make_jaxpr(run)(states, frames))
 
     (_, one), alone = program(1)
     (_, two), among = program(2)
