@@ -115,8 +115,9 @@ def test_a_tracker_that_is_not_what_was_asked_for(alex, tmp_path, capsys, change
 
 @pytest.mark.parametrize(("arguments", "says"), [
     ([], "it is a backbone: add --backbone mobilenetv2"),
-    (["--model", "siamrpn_mobilev2"], "missing: backbone.layer0.0.weight"),
-    pytest.param(["--backbone", "resnet50"], "missing: bn1.bias", marks=pytest.mark.slow)])
+    *(pytest.param(*case, marks=pytest.mark.slow) for case in (
+        (["--model", "siamrpn_mobilev2"], "missing: backbone.layer0.0.weight"),
+        (["--backbone", "resnet50"], "missing: bn1.bias")))])
 def test_a_backbone_that_is_not_what_was_asked_for(mobilenet, tmp_path, capsys, arguments, says):
     torch.save(mobilenet, tmp_path / "x.pth")
     refused(["convert", str(tmp_path / "x.pth"), "--output", str(tmp_path / "o.safetensors"), *arguments], says, capsys)

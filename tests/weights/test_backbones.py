@@ -91,7 +91,7 @@ def test_every_layout_is_told_apart_and_converts(name):
             assert not left_out
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
+@pytest.mark.parametrize("name", ["resnet18", pytest.param("resnet50", marks=pytest.mark.slow)])
 def test_torchvisions_resnet_is_known_by_its_downsampling(name):
     pysot, torchvision = backbones.BACKBONES[name]
     tensors = tensors_of(pysot)
@@ -227,6 +227,7 @@ def known(net, loaded, pictures):
     return [discernment(np.asarray(features(variables)), categories) for variables in (loaded, random)]
 
 
+@pytest.mark.slow
 def test_converted_mobilenet_tells_objects_apart(mobilenet_file, pictures):
     """Measured: nearest 0.64, AUC 0.79; random parameters 0.08, 0.51; chance 0.11, 0.5."""
     source, loaded, _ = backbones.convert_backbone(mobilenet_file, "mobilenetv2", where="m.pt")

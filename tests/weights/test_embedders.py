@@ -39,6 +39,10 @@ def path(tmp_path):
     return saved(tmp_path / "net.safetensors", EmbedderConfig(VIEW, VIEW).build(net))
 
 
+def embeddings(loaded, x, side="first"):
+    return jax.jit(lambda params, x: loaded.embedder.embed(params, x, side))(loaded.params, x)
+
+
 def images(count=3, size=47, channels=3):
     return np.random.default_rng(1).uniform(0, 255, (count, size, size, channels)).astype(np.float32)
 
@@ -47,13 +51,12 @@ def test_the_default_is_the_trunk_of_siamrpn_small_with_its_threshold():
     loaded = embedders.load()
     config = loaded.embedder.config
     assert (config.distance, config.threshold, config.first.size) == ("cosine", embedders.THRESHOLD, 127)
-    found = np.asarray(loaded.embedder.embed(loaded.params, images(2, 127)))
+    found = np.asarray(embeddings(loaded, images(2, 127)))
     assert found.shape == (2, 384)
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-5)
     assert np.abs(loaded.params["params"]["head"]["mean"]).min() > 0
-    shared = embedders.load("siammask_small")
-    assert shared.fingerprint == loaded.fingerprint  # one trunk
-    assert embedders.load(prepare=True).fingerprint == loaded.fingerprint
+    shared = embedders.load("siammask_small", prepare=True)
+    assert shared.fingerprint == loaded.fingerprint  # one trunk, in either form
 
 
 def test_a_tracker_of_ones_own_gives_its_whole_trunk_without_a_threshold(tmp_path):
@@ -64,7 +67,7 @@ def test_a_tracker_of_ones_own_gives_its_whole_trunk_without_a_threshold(tmp_pat
              card="own", licence="Apache-2.0")
     loaded = embedders.load(tmp_path / "siamfc.safetensors")  # whatever its name
     assert loaded.embedder.config.threshold is None
-    assert loaded.embedder.embed(loaded.params, images(2, 127)).shape == (2, 16)
+    assert embeddings(loaded, images(2, 127)).shape == (2, 16)
     with pytest.raises(WeightsError, match="has no backbone"):
         embedders.trunk_of(dataclasses.replace(tracker, net=EmbeddingHead()), centred=False, where="x")
 
@@ -76,7 +79,7 @@ def test_a_long_alexnet_gives_its_first_four_convolutions():
     assert (len(backbone.stages), backbone.used_stages) == (4, None)
 
 
-@pytest.mark.parametrize("second", [VIEW, View("sketch", 47)])
+@pytest.mark.parametrize("second", [pytest.param(VIEW, marks=pytest.mark.slow), View("sketch", 47)])
 def test_the_prepared_form_gives_the_plain_embeddings(tmp_path, path, second):
     if second != VIEW:
         head = EmbeddingHead(6, norm=Norm())
@@ -85,8 +88,7 @@ def test_the_prepared_form_gives_the_plain_embeddings(tmp_path, path, second):
     assert fast.embedder.net != plain.embedder.net
     for side, channels in (("first", 3), ("second", 3 if second == VIEW else 1)):
         x = images(channels=channels)
-        wanted = plain.embedder.embed(plain.params, x, side)
-        np.testing.assert_allclose(fast.embedder.embed(fast.params, x, side), wanted, atol=2e-5)
+        np.testing.assert_allclose(embeddings(fast, x, side), embeddings(plain, x, side), atol=2e-5)
 
 
 def test_a_net_of_words_stays_plain(tmp_path):

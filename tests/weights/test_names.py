@@ -60,7 +60,13 @@ def assert_bit_equal(variables, tensors, table):
         np.testing.assert_array_equal(back, value, err_msg=name)
 
 
-@pytest.mark.parametrize("model", PUBLISHED)
+# By default one of each kind of table, tensor for tensor; `test_nothing_but_the_model_itself_fits` has names and shapes
+# of all.
+TABLES = [model if model in ("siamfc_alexnet", "siamrpn_upchannel", "siamrpn_mobilev2", "siammask_r50")
+          else pytest.param(model, marks=pytest.mark.slow) for model in PUBLISHED]
+
+
+@pytest.mark.parametrize("model", TABLES)
 def test_every_tensor_of_a_published_model_goes_to_its_place(golden, model):
     tensors, table = checkpoint(golden, PUBLISHED[model]), zoo.ZOO[model].names
     assert_bit_equal(convert.convert(tensors, table, wanted(model), where="x.pth"), tensors, table)
@@ -81,7 +87,8 @@ def test_either_spelling_of_alexnet_gives_the_same(golden, model):
 
 
 @pytest.mark.parametrize(("tag", "make", "blocks"), [
-    ("pysot_resnet18_backbone", ResNet18, (2, 2, 2, 2)), ("pysot_resnet34_backbone", ResNet34, (3, 4, 6, 3))])
+    ("pysot_resnet18_backbone", ResNet18, (2, 2, 2, 2)),
+    pytest.param("pysot_resnet34_backbone", ResNet34, (3, 4, 6, 3), marks=pytest.mark.slow)])
 def test_small_resnets(golden, tag, make, blocks):
     tensors, table = checkpoint(golden, tag), names.resnet_backbone(blocks, bottleneck=False)
     variables = convert.convert(tensors, table, backbones.wanted_variables(make()), where="x.pth")
@@ -98,7 +105,7 @@ def test_nothing_but_the_model_itself_fits(golden, model):
             assert same == (set(entry.names) == set(table) and wanted(other) == wanted(model)), other
 
 
-@pytest.mark.parametrize("counters", ["with", "without"])
+@pytest.mark.parametrize("counters", ["with", pytest.param("without", marks=pytest.mark.slow)])
 def test_a_training_snapshot_of_pysot_converts(golden, tmp_path, counters):
     torch = pytest.importorskip("torch")
     tensors = checkpoint(golden, "siamrpn_alex_dwxcorr")

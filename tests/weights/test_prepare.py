@@ -34,7 +34,7 @@ def embed(net, variables, image):
     return jax.jit(lambda v, x: net.apply(v, x, method="embed"))(variables, image)
 
 
-@pytest.mark.parametrize("platform", ["cpu", "gpu"])
+@pytest.mark.parametrize("platform", ["cpu", pytest.param("gpu", marks=pytest.mark.slow)])
 def test_prepared_net_equals_the_plain_one(case, platform):
     net, variables, image = case
     plain = embed(SiamFC(AlexNet(stages=STAGES, lowering="lax")), variables, image)
