@@ -64,11 +64,12 @@ def test_in_float64_one_device_and_four_agree_after_many_steps():
     assert apart < 1e-9
 
 
-def test_in_float32_every_step_of_four_devices_is_that_of_one(steps):
+@pytest.mark.parametrize("count", [8, pytest.param(STEPS, marks=pytest.mark.slow)])
+def test_in_float32_every_step_of_four_devices_is_that_of_one(steps, count):
     """From the same state each time, so that nothing adds up."""
     step, state = steps.setup(ema=0.9)
     on_one, on_four = steps.mapped(step, 1), steps.mapped(step, 4)
-    for number in range(STEPS):
+    for number in range(count):
         batch = steps.batch_of(number)
         # A key of its own for each, or JAX takes the second for a reuse.
         one, _ = on_one(steps.spread(state.replace(key=jax.random.key(2)), 1), batch)

@@ -134,8 +134,9 @@ def run(net, objective, devices, steps, batch=batch_of):
     return jax.tree.map(lambda leaf: leaf[0], state.replace(key=None)), losses
 
 
-@pytest.mark.parametrize(("net", "objective"), [("shared", "contrastive"), ("shared", "triplet"),
-                                                ("separate", "nt_xent")])
+@pytest.mark.parametrize(("net", "objective"), [
+    ("shared", "triplet"), *(pytest.param(*case, marks=pytest.mark.slow)
+                             for case in (("shared", "contrastive"), ("separate", "nt_xent")))])
 def test_four_devices_give_what_one_gives(net, objective):
     one, losses = run(net, objective, 1, 3)
     four, shared = run(net, objective, 4, 3)
@@ -144,8 +145,9 @@ def test_four_devices_give_what_one_gives(net, objective):
     chex.assert_trees_all_close(four.batch_stats, one.batch_stats, rtol=1e-4, atol=1e-3)
 
 
-@pytest.mark.parametrize(("net", "objective"), [("shared", "contrastive"), ("shared", "nt_xent"),
-                                                ("separate", "triplet")])
+@pytest.mark.parametrize(("net", "objective"), [
+    ("separate", "nt_xent"), *(pytest.param(*case, marks=pytest.mark.slow)
+                               for case in (("shared", "contrastive"), ("separate", "triplet")))])
 def test_training_lowers_the_loss(net, objective):
     _, losses = run(net, objective, 1, 25, batch=lambda number: batch_of(0))
     assert losses[-1] < 0.7 * losses[0]

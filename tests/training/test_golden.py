@@ -1,5 +1,7 @@
 """Whole-model training of SiamFC against the reference: loss, gradients, SGD steps, BatchNorm buffers."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -53,13 +55,14 @@ def pair(golden):
 
 @pytest.fixture(scope="module")
 def gradients(variables, pair):
+    """`gradients("train")`, or in eval mode."""
     def loss_of(params, train):
         out, updated = NET.apply({**variables, "params": params}, pair.exemplar, pair.search, train=train,
                                  mutable=["batch_stats"])
         return LogisticObjective()(out, pair)[0], (out, updated["batch_stats"])
 
     compute = jax.jit(jax.value_and_grad(loss_of, has_aux=True), static_argnums=1)
-    return {"train": compute(variables["params"], True), "eval": compute(variables["params"], False)}
+    return functools.cache(lambda variant: compute(variables["params"], variant == "train"))
 
 
 def lookup(tree, path):
@@ -68,10 +71,10 @@ def lookup(tree, path):
     return tree
 
 
-@pytest.mark.parametrize(("variant", "bar"), [("train", 3e-3), ("eval", 1e-3)])
+@pytest.mark.parametrize(("variant", "bar"), [("train", 3e-3), pytest.param("eval", 1e-3, marks=pytest.mark.slow)])
 def test_loss_and_gradient_norms(golden, gradients, variant, bar):
     g = golden("training_part1")
-    (loss, (response, _)), grads = gradients[variant]
+    (loss, (response, _)), grads = gradients(variant)
     np.testing.assert_allclose(loss, g[f"siamfc/{variant}/loss"], rtol=1e-4)
     np.testing.assert_allclose(response, g[f"siamfc/{variant}/response"][:, 0], rtol=1e-3, atol=1e-4)
     want = dict(zip(g[f"siamfc/{variant}/param_keys"], g[f"siamfc/{variant}/grad_l2"], strict=True))
@@ -86,12 +89,13 @@ def test_loss_and_gradient_norms(golden, gradients, variant, bar):
 def test_batchnorm_buffers_after_one_forward(golden, gradients):
     """PyTorch keeps the unbiased variance, Flax the biased: at most 4e-4 here, within BatchNorm's bar."""
     g = golden("training_part1")
-    stats = gradients["train"][0][1][1]
+    stats = gradients("train")[0][1][1]
     for key, want in zip(g["siamfc/train/bn_keys"], g["siamfc/train/bn_l2_after"], strict=True):
         got = jnp.linalg.norm(lookup(stats, place(str(key))[1]))
         np.testing.assert_allclose(got, want, rtol=3e-3, err_msg=str(key))
 
 
+@pytest.mark.slow
 def test_four_sgd_steps(golden, variables, pair):
     g = golden("training_part1")
     config = OptimConfig(peak_lr=1e-2, final_lr=1e-2, momentum=0.9, weight_decay=5e-4)

@@ -135,7 +135,8 @@ def gradients(variables, pair, objective):
     return compute
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", ["epoch10", *(pytest.param(variant, marks=pytest.mark.slow)
+                                                  for variant in ("epoch0", "frozen"))])
 @pytest.mark.parametrize("name", NETS)
 def test_losses_and_gradients(golden, gradients, name, variant):
     g, ours = golden("training_part1"), dict(CASES[name].names)
@@ -155,7 +156,7 @@ def test_losses_and_gradients(golden, gradients, name, variant):
     np.testing.assert_allclose(optax.tree.norm(grads), g[f"{name}/{variant}/grad_l2_total"], rtol=bar)
 
 
-@pytest.mark.parametrize("variant", ["epoch0", "epoch10"])
+@pytest.mark.parametrize("variant", [pytest.param("epoch0", marks=pytest.mark.slow), "epoch10"])
 @pytest.mark.parametrize("name", NETS)
 def test_batchnorm_learns_where_it_trains_and_only_there(golden, variables, gradients, name, variant):
     """PyTorch keeps the unbiased variance, Flax the biased one: it tells where an exemplar has few cells only."""

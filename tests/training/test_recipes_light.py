@@ -41,20 +41,27 @@ def recipe(name):
     return load_experiment(EXPERIMENTS / f"{name}.py")
 
 
-def shapes_of(config):
+@functools.cache
+def shapes_of(name):
+    config = recipe(name)
     images = [jnp.zeros((1, size, size, 3)) for size in (config.augment.exemplar_size, config.augment.search_size)]
     return jax.eval_shape(config.net.init, jax.random.key(0), *images)
 
 
+@pytest.mark.parametrize("name", ["fear_xs", *(pytest.param(name, marks=pytest.mark.slow)
+                                               for name in RECIPES if name != "fear_xs")])
+def test_recipe_fits_its_net(name):
+    optim.check_paths(recipe(name).optim, shapes_of(name)["params"])
+
+
 @pytest.mark.parametrize("name", RECIPES)
-def test_recipe_is_that_of_its_source_and_fits_its_net(name):
+def test_recipe_is_that_of_its_source(name):
     batch, epochs, steps, negative, first, last = RECIPES[name]
     config = recipe(name)
     assert (config.batch_size, config.epochs, config.steps_per_epoch, config.data.negative) == (
         batch, epochs, steps, negative)
     rates = optim.epoch_rates(config.optim, epochs)
     np.testing.assert_allclose(rates[[0, -1]], [first, last], rtol=0.02)
-    optim.check_paths(config.optim, shapes_of(config)["params"])
     assert config.objective.points == config.tracker.anchors
     assert config.tracker == zoo.ZOO[name].tracker.config
     assert (config.augment.exemplar_size, config.augment.search_size) == (
@@ -80,12 +87,13 @@ def test_recipe_differs_from_its_parent_where_it_says(name, parent, changes):
     assert {key for key in mine if mine[key] != theirs[key]} == changes
 
 
-@pytest.mark.parametrize("name", [*RECIPES, "fear_finetune"])
+@pytest.mark.parametrize("name", ["fear_xs", "fear_finetune", *(pytest.param(name, marks=pytest.mark.slow)
+                                                                for name in RECIPES if name != "fear_xs")])
 def test_recipe_starts_from_weights_in_the_package(name):
     """Its trunk's at least, whole; the head of a recipe is drawn."""
     config = recipe(name)
     loaded, _ = files.load(zoo.locate(config.init_from)[0])
-    variables = jax.tree.map(lambda leaf: np.full(leaf.shape, np.nan, np.float32), shapes_of(config))
+    variables = jax.tree.map(lambda leaf: np.full(leaf.shape, np.nan, np.float32), shapes_of(name))
     parts = start.take_parts(loaded, config.init_parts, where=name) if config.init_parts else loaded
     started = traverse_util.flatten_dict(start.start_from(variables, parts, where=name), sep="/")
     taken = {path for path, value in started.items() if np.isfinite(value).all()}
@@ -119,7 +127,8 @@ def test_all_fears_cut_alike(name):
     assert (mine.tracker, mine.augment.exemplar_size, mine.augment.search_size) == (tiny.tracker, 128, 256)
 
 
-@pytest.mark.parametrize("box", [(100, 80, 60, 30), (150, 60, 40, 90), (4, 150, 50, 50)])
+@pytest.mark.parametrize("box", [
+    (4, 150, 50, 50), *(pytest.param(box, marks=pytest.mark.slow) for box in [(100, 80, 60, 30), (150, 60, 40, 90)])])
 def test_crops_of_a_training_are_those_of_its_tracker(box):
     """But that its tracker cuts windows of whole pixels."""
     config = recipe("fear_tiny")
@@ -127,7 +136,7 @@ def test_crops_of_a_training_are_those_of_its_tracker(box):
     still = dataclasses.replace(config.augment, exemplar=STILL, search=STILL, grey=0.0, flip=0.0)
     photo = Photo(box)
     batch = next(batches([photo], config.data, seed=0, batch_size=1))
-    pair = make_augment(still)(jax.random.key(0), batch)
+    pair = jax.jit(make_augment(still))(jax.random.key(0), batch)
     frame = as_frame(photo.read(0))
     centre, size = photo.boxes[0, :2] + photo.boxes[0, 2:] / 2, photo.boxes[0, 2:]
     state = types.SimpleNamespace(centre=jnp.asarray(centre), size=jnp.asarray(size), mean=photo.read(0).mean((0, 1)))

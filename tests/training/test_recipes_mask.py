@@ -1,6 +1,7 @@
 """The experiments of SiamMask: its recipes train what it trains at its rates; the tiny one learns masks."""
 
 import dataclasses
+import functools
 import json
 from pathlib import Path
 
@@ -21,11 +22,14 @@ RECIPES = {  # steps an epoch, share of negative pairs, search px, largest shift
     "siammask_sharp": (3125, 0.0, 143, 8, (0, 36))}
 
 
+@functools.cache
 def recipe(name):
     return load_experiment(EXPERIMENTS / f"{name}.py")
 
 
-def shapes_of(config):
+@functools.cache
+def shapes_of(name):
+    config = recipe(name)
     images = [jnp.zeros((1, size, size, 3)) for size in (config.augment.exemplar_size, config.augment.search_size)]
     return jax.eval_shape(config.net.init, jax.random.key(0), *images)["params"]
 
@@ -40,7 +44,7 @@ def test_recipe_is_that_of_its_source_and_fits_its_net(golden, name):
     assert config.data.masks
     assert config.data.patch_size == config.augment.reach
     assert config.objective.rpn.anchors == config.tracker.anchors
-    optim.check_paths(config.optim, shapes_of(config))
+    optim.check_paths(config.optim, shapes_of(name))
     want = golden("schedules")[f"{name.replace('_', '/')}/lr_space_and_groups_20epochs"]
     np.testing.assert_allclose(optim.epoch_rates(config.optim, 20), want[:, 0], rtol=1e-6)
     outputs = jax.eval_shape(config.net.init_with_output, jax.random.key(0), jnp.zeros((1, 127, 127, 3)),
@@ -50,9 +54,9 @@ def test_recipe_is_that_of_its_source_and_fits_its_net(golden, name):
     assert config.tracker.mask_size == pixels
 
 
-def trains(config, phase):
+def trains(name, phase):
     """The parts with a parameter that trains."""
-    flat = traverse_util.flatten_dict(shapes_of(config), sep="/")
+    flat = traverse_util.flatten_dict(shapes_of(name), sep="/")
     return {"/".join(path.split("/")[:2]) for path in flat if not phase.freezes(path)}
 
 
@@ -61,22 +65,23 @@ def test_base_trains_its_heads_and_then_two_stages():
     before, after = config.optim.phases(config.steps_per_epoch)
     assert (before.first_step, after.first_step) == (0, 10 * 9375)
     heads = {"neck/levels_0", "head/cls", "head/loc", "mask/exemplar", "mask/search", "mask/mix", "mask/out"}
-    assert trains(config, before) == heads
-    assert trains(config, after) == heads | {"backbone/layer2", "backbone/layer3"}
+    assert trains("siammask_base", before) == heads
+    assert trains("siammask_base", after) == heads | {"backbone/layer2", "backbone/layer3"}
     assert dict(config.optim.factors) == {"backbone": 0.1}
 
 
 def test_sharp_trains_the_refinement_and_what_it_grows_from():
     config = recipe("siammask_sharp")
     (phase,) = config.optim.phases(config.steps_per_epoch)
-    parts = trains(config, phase)
+    parts = trains("siammask_sharp", phase)
     assert {part for part in parts if not part.startswith("refine/")} == {"mask/exemplar", "mask/search"}
     assert parts > {"mask/exemplar", "mask/search"}
 
 
 def test_sharp_goes_on_from_base_and_differs_where_it_says():
     base, sharp = (recipe(name) for name in RECIPES)
-    mine, theirs = (traverse_util.flatten_dict(shapes_of(config), sep="/") for config in (sharp, base))
+    mine, theirs = (traverse_util.flatten_dict(shapes_of(name), sep="/")
+                    for name in ("siammask_sharp", "siammask_base"))
     assert {path for path in theirs if path not in mine or mine[path].shape != theirs[path].shape} == set()
     assert {path.split("/")[0] for path in mine if path not in theirs} == {"refine"}
     mine, theirs = describe(sharp), describe(base)
@@ -86,7 +91,7 @@ def test_sharp_goes_on_from_base_and_differs_where_it_says():
 
 def test_tiny_experiment_fits_its_data():
     config = recipe("siammask_tiny")
-    optim.check_paths(config.optim, shapes_of(config))
+    optim.check_paths(config.optim, shapes_of("siammask_tiny"))
     assert config.data.masks
     assert config.objective.rpn.anchors == config.tracker.anchors
     assert config.net.mask.features == config.tracker.mask_size ** 2

@@ -1,6 +1,7 @@
 """The objective of the region-proposal nets, alone and in the step."""
 
 import dataclasses
+import functools
 
 import chex
 import jax
@@ -31,18 +32,26 @@ def pair_of(boxes, similar, seed=0):
                      jnp.array(similar), jnp.arange(count), jax.random.split(jax.random.key(seed), count))
 
 
+@jax.jit
+def targets_of(pair):
+    return RPNObjective().targets(pair.key, centred(pair), pair.similar, GRID)
+
+
+@jax.jit
+def boxes_of(pair):
+    anchors = make_anchors(AnchorConfig(), GRID)
+    return jax.vmap(lambda box: encode(anchors, box[None]))(centred(pair))
+
+
 def perfect(boxes, similar, sure=20.0):
     """Outputs that name the target's box at every anchor and the class of the anchors that will be drawn."""
     pair = pair_of(boxes, similar)
-    box, anchors = centred(pair), make_anchors(AnchorConfig(), GRID)
-    loc = jax.vmap(lambda b: encode(anchors, b[None]))(box)
-    cls = RPNObjective().targets(pair.key, box, pair.similar, GRID).cls
-    return sure * jax.nn.one_hot(cls, 2), loc
+    return sure * jax.nn.one_hot(targets_of(pair).cls, 2), boxes_of(pair)
 
 
 def test_right_outputs_have_no_loss_and_the_targets_box():
     case = [BOX, (110, 60, 64, 70), BOX], [True, True, False]
-    loss, metrics = RPNObjective()(perfect(*case), pair_of(*case))
+    loss, metrics = jax.jit(RPNObjective())(perfect(*case), pair_of(*case))
     assert float(loss) < 1e-4
     np.testing.assert_allclose(metrics["iou"], 1, atol=1e-4)
     np.testing.assert_allclose(metrics["score"], 1, atol=1e-4)
@@ -51,7 +60,7 @@ def test_right_outputs_have_no_loss_and_the_targets_box():
 def test_targets_are_where_the_tracker_decodes():
     """A box in the middle of the crop belongs to the middle cell: 14 anchors fit this one."""
     pair = pair_of([BOX], [True])
-    wanted = RPNObjective().targets(pair.key, centred(pair), pair.similar, GRID)
+    wanted = targets_of(pair)
     assert int((wanted.cls == 1).sum()) == 14
     cells = np.argwhere(np.asarray(wanted.cls).reshape(5, GRID, GRID) == 1)[:, 1:]
     np.testing.assert_array_equal(cells.mean(0), [8, 8])
@@ -60,7 +69,7 @@ def test_targets_are_where_the_tracker_decodes():
 def test_loss_is_the_weighted_sum_of_its_parts():
     case = [BOX, BOX], [True, False]
     outputs = jax.tree.map(lambda x: x + 0.3, perfect(*case, sure=1.0))
-    loss, metrics = RPNObjective(cls_weight=2.0, loc_weight=0.5)(outputs, pair_of(*case))
+    loss, metrics = jax.jit(RPNObjective(cls_weight=2.0, loc_weight=0.5))(outputs, pair_of(*case))
     np.testing.assert_allclose(loss, 2 * metrics["cls"] + 0.5 * metrics["loc"], rtol=1e-6)
     # Each weight sums to 1 over a pair's positives; 4 coordinates are off by 0.3; a negative pair counts in B.
     np.testing.assert_allclose(metrics["loc"], 4 * 0.3 / 2, rtol=1e-4)
@@ -71,8 +80,7 @@ def test_draw_is_a_function_of_the_key_of_the_pair():
     case = [BOX, (100, 90, 70, 60)], [True, False]
 
     def targets(seed, first=0):
-        pair = jax.tree.map(lambda leaf: leaf[first:], pair_of(*case, seed=seed))
-        return RPNObjective().targets(pair.key, centred(pair), pair.similar, GRID)
+        return targets_of(jax.tree.map(lambda leaf: leaf[first:], pair_of(*case, seed=seed)))
 
     one = targets(seed=0)
     chex.assert_trees_all_equal(one, targets(seed=0))
@@ -118,17 +126,25 @@ def augment(key, batch):
                      batch.similar, batch.index, keys)
 
 
+@functools.cache
+def variables():
+    return jax.jit(NET.init)(jax.random.key(1), jnp.zeros((1, 63, 63, 3)), jnp.zeros((1, 111, 111, 3)))
+
+
 def setup(config=OPTIM):
     phase = config.phases(10)[0]
     tx = make_optimiser(config, make_schedule(config, 2, 10), phase)
-    variables = jax.jit(NET.init)(jax.random.key(1), jnp.zeros((1, 63, 63, 3)), jnp.zeros((1, 111, 111, 3)))
-    return make_train_step(NET, RPNObjective(), tx, augment, phase), new_state(variables, tx, jax.random.key(2),
+    return make_train_step(NET, RPNObjective(), tx, augment, phase), new_state(variables(), tx, jax.random.key(2),
                                                                                ema=False)
 
 
+@functools.cache
+def compiled_once():
+    return jax.jit(jax.vmap(setup()[0], axis_name=AXIS))
+
+
 def run(devices, steps, batch=batch_of):
-    step, state = setup()
-    one = jax.jit(jax.vmap(step, axis_name=AXIS))
+    (_, state), one = setup(), compiled_once()
     state = jax.tree.map(lambda leaf: jnp.stack([leaf] * devices), state)
     losses = []
     for number in range(steps):
@@ -167,6 +183,6 @@ def test_frozen_backbone_costs_no_gradient():
         step, state = setup(config)
         arguments = jax.eval_shape(lambda: (jax.tree.map(lambda leaf: leaf[None], state),
                                             replicas.shard_batch(batch_of(0), 1)))
-        return jax.jit(jax.vmap(step, axis_name=AXIS)).lower(*arguments).compile().cost_analysis()["flops"]
+        return jax.jit(jax.vmap(step, axis_name=AXIS)).lower(*arguments).cost_analysis()["flops"]
 
     assert cost(dataclasses.replace(OPTIM, frozen=("backbone",))) < 0.7 * cost(OPTIM)
