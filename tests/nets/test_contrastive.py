@@ -95,7 +95,7 @@ def test_a_trackers_backbone_has_the_same_names():
 
 
 def pseudo(head=HEAD):
-    return PseudoSiamese(Tower(ALEX, HEAD), Tower(MobileNetV2(width=0.125, used_layers=(2,), lowering="lax"), head))
+    return PseudoSiamese(Tower(ALEX, HEAD), Tower(ALEX.clone(stages=(Stage(8, 5, 3),)), head))
 
 
 def test_towers_have_their_own_architecture_parameters_and_channels():
@@ -105,7 +105,8 @@ def test_towers_have_their_own_architecture_parameters_and_channels():
     chex.assert_shape((first, second), (2, 5))
     params = variables["params"]
     assert params["first"]["backbone"]["conv1"]["kernel"].shape[2] == 3
-    assert params["second"]["backbone"]["layer0"]["kernel"].shape[2] == 1
+    assert params["second"]["backbone"]["conv1"]["kernel"].shape[2] == 1
+    assert set(params["second"]["backbone"]) == {"conv1"} != set(params["first"]["backbone"])
     np.testing.assert_allclose(net.apply(variables, images(), "first", method="embed"), first, atol=1e-6)
     np.testing.assert_allclose(net.apply(variables, sketches, "second", method="embed"), second, atol=1e-6)
 

@@ -48,8 +48,12 @@ CASES = {
 BAR = 1e-5
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if name == "pysot_resnet34" else name
-                                  for name in CASES])  # of the blocks of 18 and the depth of 50
+# By default one of each kind of block; test_golden_rpn_heads.py runs through ResNet50.
+BY_DEFAULT = ("pysot_alexnet", "pysot_mobilenetv2", "pysot_resnet18")
+
+
+@pytest.mark.parametrize("name", [name if name in BY_DEFAULT else pytest.param(name, marks=pytest.mark.slow)
+                                  for name in CASES])
 def test_stages_equal_the_reference(golden, filled, distance, name):
     make, table, stages = CASES[name]
     net = Wrapped(make(lowering="lax"))
@@ -73,8 +77,8 @@ def test_stages_equal_the_reference(golden, filled, distance, name):
         assert {stage: value for stage, value in measured.items() if value > BAR} == {}
 
 
-@pytest.mark.parametrize("name", ["pysot_mobilenetv2", "pysot_resnet18",
-                                  pytest.param("pysot_resnet50", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["pysot_resnet18", *(pytest.param(name, marks=pytest.mark.slow)
+                                                      for name in ("pysot_mobilenetv2", "pysot_resnet50"))])
 def test_prepared_backbones_equal_the_reference(golden, filled, distance, name):
     """BatchNorm folded, and the forms of a CPU: products, Winograd with dilation, shifted depthwise."""
     make, table, _ = CASES[name]

@@ -124,6 +124,7 @@ def test_stages_of_the_head_of_nanotrack(golden, published):
             assert distance(kept[f"head/{ours}/{part}"], recorded[f"x/ban_head.{name}"]) <= BAR, name
 
 
+@pytest.mark.slow  # by default the prepared blocks of test_inverted.py, and narrow trackers in test_contracts.py
 @pytest.mark.parametrize("name", FILES)
 def test_prepared_outputs_equal_the_reference(golden, published, name):
     """What a CPU runs in tracking: products, shifted sums, BatchNorm folded."""

@@ -81,8 +81,8 @@ def assert_proposals_equal(golden, name, search, proposals):
             assert np.argmax(ours[0, :, 1] - ours[0, :, 0]) == np.argmax(want[0, :, 1] - want[0, :, 0])
 
 
-# The nets of siamrpn_r50 in other widths and without weights of its levels.
-VARIANTS = ("siamrpn_r50_l234_dwxcorr_otb", "siamrpn_r50_l234_dwxcorr_lt")
+# The heads of siamrpn_r50 on another backbone, in other widths, and without weights of its levels.
+VARIANTS = ("siamrpn_mobilev2_l234_dwxcorr", "siamrpn_r50_l234_dwxcorr_otb", "siamrpn_r50_l234_dwxcorr_lt")
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if name in VARIANTS else name
@@ -104,8 +104,8 @@ def test_necks_and_heads_equal_the_reference(golden, filled, distance, name):
     assert_proposals_equal(golden, name, search, proposals)
 
 
-@pytest.mark.parametrize("name", ["siamrpn_alex_dwxcorr", "upchannel_alex", pytest.param(
-    "siamrpn_mobilev2_l234_dwxcorr", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["siamrpn_alex_dwxcorr", *(pytest.param(
+    name, marks=pytest.mark.slow) for name in ("upchannel_alex", "siamrpn_mobilev2_l234_dwxcorr"))])
 def test_prepared_nets_equal_the_reference(golden, filled, name):
     """BatchNorm folded and the forms of a CPU."""
     make, table, search, _ = CASES[name]

@@ -82,7 +82,8 @@ def maps_and_masks(golden, name, search, refined, cls, loc, masks):
     return measured
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", ["siammask_sharp", *(pytest.param(name, marks=pytest.mark.slow)
+                                                      for name in ("siammask_base", "siammask_r50_l3"))])
 def test_every_recorded_part_equals_the_reference(golden, filled, distance, name):
     refined, table, picture, rpn, branch, necks = CASES[name]
     net, search = siammask(refined), f"x255_{picture}"
@@ -110,6 +111,7 @@ def test_every_recorded_part_equals_the_reference(golden, filled, distance, name
     assert {part: value for part, value in measured.items() if not value <= BAR} == {}
 
 
+@pytest.mark.slow  # by default the neck and the refined masks of `test_every_recorded_part` stand on these stages
 @pytest.mark.parametrize("name", ["siammask_base", "siammask_sharp"])
 def test_stages_of_siammasks_own_resnet_equal_the_reference(golden, filled, distance, name):
     """Its adjust layers are left out: the net is cut at what its backbone returns."""
@@ -128,6 +130,7 @@ def test_stages_of_siammasks_own_resnet_equal_the_reference(golden, filled, dist
         assert {stage: value for stage, value in measured.items() if not value <= BAR} == {}
 
 
+@pytest.mark.slow  # by default test_siammask.py: the mask of a cell is its own of the map of all
 def test_the_training_path_refines_all_cells_as_the_reference(golden, filled):
     """A search of 143 px: the neck cuts its 17 cells to 9, and nothing is padded."""
     _, table, *_ = CASES["siammask_sharp"]
@@ -142,7 +145,8 @@ def test_the_training_path_refines_all_cells_as_the_reference(golden, filled):
     assert relative(rows[4], recorded["siammask_sharp/x143_tennis/refined_pos4"]) <= BAR
 
 
-@pytest.mark.parametrize("name", [pytest.param("siammask_base", marks=pytest.mark.slow), "siammask_sharp"])
+@pytest.mark.slow  # by default those of a narrow net: test_siammask.py
+@pytest.mark.parametrize("name", ["siammask_base", "siammask_sharp"])
 def test_prepared_nets_equal_the_reference(golden, filled, name):
     """BatchNorm folded, the forms of a CPU, and no coarse mask where there is a refined one."""
     refined, table, picture, *_ = CASES[name]

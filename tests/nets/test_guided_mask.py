@@ -33,15 +33,22 @@ def variables():
     return jax.jit(NET.init)(jax.random.key(0), *images(batch=1))
 
 
+@functools.cache
+def plain():
+    """Maps of the plain net."""
+    return jax.jit(NET.apply)(variables(), *images())
+
+
 def test_an_alexnet_gives_the_stages_it_is_asked_for():
     plain, levels = AlexNet(STAGES, **LAX), AlexNet(STAGES, used_stages=USED, **LAX)
     image = images()[0]
-    params = plain.init(jax.random.key(1), image)
-    assert jax.tree.structure(params) == jax.tree.structure(levels.init(jax.random.key(1), image))
-    last, taken = plain.apply(params, image, mutable="intermediates")
-    for number, level in zip(USED, levels.apply(params, image), strict=True):
+    params = jax.jit(plain.init)(jax.random.key(1), image)
+    assert jax.tree.structure(params) == jax.tree.structure(jax.eval_shape(levels.init, jax.random.key(1), image))
+    last, taken = jax.jit(lambda params: plain.apply(params, image, mutable="intermediates"))(params)
+    outputs = jax.jit(levels.apply)(params, image)
+    for number, level in zip(USED, outputs, strict=True):
         np.testing.assert_array_equal(level, taken["intermediates"][f"stage{number}"][0])
-    np.testing.assert_array_equal(last, levels.apply(params, image)[-1])
+    np.testing.assert_array_equal(last, outputs[-1])
 
 
 def test_the_window_of_a_cell_is_an_exemplar_in_its_place():
@@ -66,7 +73,7 @@ def test_the_window_of_a_cell_is_an_exemplar_in_its_place():
 
 def test_the_mask_at_a_cell_is_that_of_all_cells():
     exemplar, search = images()
-    cls, loc, maps = jax.jit(NET.apply)(variables(), exemplar, search)
+    cls, loc, maps = plain()
 
     @jax.jit
     def tracked(variables):
@@ -85,8 +92,8 @@ def test_the_mask_at_a_cell_is_that_of_all_cells():
 def test_the_prepared_net_gives_the_same_masks():
     crops = images()
     net, params = prepare(NET, variables(), shapes=tuple(crop.shape for crop in crops), platform="gpu")
-    for fast, plain in zip(jax.jit(net.apply)(params, *crops), jax.jit(NET.apply)(variables(), *crops), strict=True):
-        np.testing.assert_allclose(fast, plain, atol=1e-3 * np.abs(plain).max())
+    for fast, wanted in zip(jax.jit(net.apply)(params, *crops), plain(), strict=True):
+        np.testing.assert_allclose(fast, wanted, atol=1e-3 * np.abs(wanted).max())
 
 
 def test_the_likeliest_box_is_of_the_anchor_with_the_highest_logit():

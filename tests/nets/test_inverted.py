@@ -24,8 +24,9 @@ def image(side):
 
 
 @pytest.mark.parametrize(("blocks", "channels"), [
-    (FBNET_C, 112), (MOBILENET_V3_SMALL, 96), (MOBILENET_V3_SMALL[:-1], 48)])
-@pytest.mark.parametrize(("side", "cells"), [(127, 8), (128, 8), (255, 16), (256, 16), (512, 32)])
+    (FBNET_C, 112), (MOBILENET_V3_SMALL, 96), pytest.param(MOBILENET_V3_SMALL[:-1], 48, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("side", "cells"), [
+    (127, 8), (256, 16), *(pytest.param(*case, marks=pytest.mark.slow) for case in ((128, 8), (255, 16), (512, 32)))])
 def test_sixteen_pixels_a_cell(blocks, channels, side, cells):
     net = InvertedTrunk(blocks)
     out = jax.eval_shape(lambda key, x: net.init_with_output(key, x)[0], jax.random.key(0), image(side))
@@ -34,7 +35,8 @@ def test_sixteen_pixels_a_cell(blocks, channels, side, cells):
 
 # FEAR-XS as its file has it, BatchNorm folded; the others with BatchNorm's scale and shift.
 @pytest.mark.parametrize(("name", "count"), [
-    ("fear_xs", 1_348_605), ("nanotrack_v1", 287_966), ("nanotrack_v2", 334_078), ("nanotrack_v3", 541_446)])
+    ("fear_xs", 1_348_605), pytest.param("nanotrack_v1", 287_966, marks=pytest.mark.slow),
+    pytest.param("nanotrack_v2", 334_078, marks=pytest.mark.slow), ("nanotrack_v3", 541_446)])
 def test_numbers_of_parameters(name, count):
     wanted = zoo.wanted_variables(zoo.ZOO[name].tracker)
     assert sum(leaf.size for leaf in jax.tree.leaves(wanted["params"])) == count

@@ -27,8 +27,8 @@ def parameters(net):
 
 
 @pytest.mark.parametrize(("width", "channels", "count"), [
-    (1.4, (44, 134, 448), 3_485_204), (1.0, (32, 96, 320), 1_812_800), (0.75, (24, 72, 240), 1_037_832),
-    (0.5, (16, 48, 160), 477_376)])
+    (1.4, (44, 134, 448), 3_485_204), *(pytest.param(*case, marks=pytest.mark.slow) for case in (
+        (1.0, (32, 96, 320), 1_812_800), (0.75, (24, 72, 240), 1_037_832), (0.5, (16, 48, 160), 477_376)))])
 def test_widths_are_cut_not_rounded(width, channels, count):
     net = MobileNetV2(width=width)
     assert [level.shape for level in outputs(net, 255)] == [(1, 31, 31, c) for c in channels]
