@@ -15,15 +15,15 @@ FORMATS = {"normalised": BOXES / SIDES, "x1,y1,x2,y2": np.hstack([BOXES[:, :2], 
 
 
 @pytest.mark.parametrize("command", [["evaluate", "--data", "{data}"], ["evaluate", "--data", "{data}/walk"],
-                                     ["track", "{data}/walk"],
+                                     ["track", "{data}/walk", "--model", "{model}"],
                                      ["train", "experiments/siamfc_tiny.py", "--data", "{data}"]], ids=" ".join)
 @pytest.mark.parametrize("kind", FORMATS)
-def test_the_format_is_named(tmp_path, capsys, command, kind):
+def test_the_format_is_named(model, tmp_path, capsys, command, kind):
     (tmp_path / "data/walk/img").mkdir(parents=True)
     for number in range(len(BOXES)):
         Image.fromarray(np.zeros((240, 320, 3), np.uint8)).save(tmp_path / f"data/walk/img/{number}.png")
     np.savetxt(tmp_path / "data/walk/groundtruth.txt", FORMATS[kind], delimiter=",", fmt="%.4f")
-    words = [word.format(data=tmp_path / "data") for word in command]
+    words = [word.format(data=tmp_path / "data", model=model) for word in command]
     assert run([*words, "--output", str(tmp_path / "out")]) == 2
     said = capsys.readouterr().err
     assert said.startswith("error: ")

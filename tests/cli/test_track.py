@@ -244,8 +244,8 @@ def tracking(endless, model, tmp_path):
         process.communicate()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM,
-                                    pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [signal.SIGTERM, *(pytest.param(number, marks=pytest.mark.slow)
+                                                      for number in (signal.SIGINT, signal.SIGHUP))])
 def test_a_stop_keeps_what_was_done(tracking, number):
     if signal.getsignal(number) is signal.SIG_IGN:
         pytest.skip("whoever started the tests has it ignored, as nohup does, and so do we")
