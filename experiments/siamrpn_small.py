@@ -10,8 +10,8 @@ was trained further by experiments/siamfc_finetune.py.
 
 Success AUC on the validation videos with scripts/default_weights.py (siamfc: 0.510): 0.541, and 0.569 with the
 tracker's `self_correction`: figures of a trainer that drew each batch from one file of 1,000 pairs, where `siamjax
-train` goes through all of them in turn. A depthwise head of 128 channels on the same pairs: 0.523, class loss on validation
-pairs 0.218 against 0.132 here, and it overfitted; overlap of the best box on those pairs 0.62 against 0.68.
+train` goes through all of them in turn. A depthwise head of 128 channels on the same pairs: 0.523, class loss on
+validation pairs 0.218 against 0.132 here, and it overfitted; overlap of the best box on those pairs 0.62 against 0.68.
 """
 
 from siamjax.data.augment import AugmentConfig, Jitter

@@ -16,6 +16,7 @@ from flax import linen as nn
 
 from siamjax import fields
 from siamjax.errors import ConfigError
+from siamjax.user_code import plain_module
 
 T = typing.TypeVar("T")
 
@@ -123,7 +124,7 @@ def _refuse(text: str):
 def describe(value: Any) -> Any:
     """`value` as what JSON can hold: dataclasses and modules by their class and fields, functions by name."""
     if isinstance(value, type) or (callable(value) and hasattr(value, "__qualname__")):
-        return f"{value.__module__}.{value.__qualname__}"
+        return f"{plain_module(value.__module__)}.{value.__qualname__}"
     if isinstance(value, functools.partial):
         return {"function": describe(value.func), "args": describe(value.args), **describe(value.keywords)}
     if dataclasses.is_dataclass(value):
@@ -137,28 +138,55 @@ def describe(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
+def completed(old: Any, new: Any) -> tuple[Any, list[str]]:
+    """A description that an earlier version wrote, with the settings that there were none of then.
+
+    Args:
+      old: description, or what stands in a file instead of one.
+      new: settings, or dicts and tuples of them, that `old` is to be held against.
+    Returns:
+      `old` with what it lacks of `new`, as far as that stands at its default; and the paths of what was added.
+    """
+    added: list[str] = []
+    return _complete(old, new, "", added), added
+
+
+def _complete(old: Any, new: Any, path: str, added: list[str]) -> Any:
+    def inner(item: Any, value: Any, name: Any) -> Any:
+        return _complete(item, value, f"{path}.{name}" if path else str(name), added)
+
+    if isinstance(old, list) and isinstance(new, tuple | list) and len(old) == len(new):
+        return [inner(item, value, place) for place, (item, value) in enumerate(zip(old, new, strict=True))]
+    if not isinstance(old, dict):
+        return old
+    if isinstance(new, dict):
+        return {name: inner(item, new[name], name) if name in new else item for name, item in old.items()}
+    if not dataclasses.is_dataclass(new):
+        return old
+    result = dict(old)
+    for name in field_names(new):
+        value = getattr(new, name)
+        if name in old:
+            result[name] = inner(old[name], value, name)
+        elif _is_default(new, name):
+            result[name] = describe(value)
+            added.append(f"{path}.{name}" if path else name)
+    return result
+
+
+def _is_default(settings: Any, name: str) -> bool:
+    field = next(field for field in dataclasses.fields(settings) if field.name == name)
+    if field.default_factory is not dataclasses.MISSING:
+        return describe(getattr(settings, name)) == describe(field.default_factory())
+    return field.default is not dataclasses.MISSING and describe(getattr(settings, name)) == describe(field.default)
+
+
 def differences(old: Any, new: Any, path: str = "") -> list[str]:
     """Where two descriptions differ, one `path: old, now new` each."""
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new) and any(
+            isinstance(item, dict) for item in new):  # settings, not values
+        old, new = dict(enumerate(old)), dict(enumerate(new))
     if isinstance(old, dict) and isinstance(new, dict):
         return [line for key in sorted(old.keys() | new.keys())
-                for line in differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)]
+                for line in differences(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))]
     return [] if old == new else [f"{path}: {old!r}, now {new!r}"]
-
-
-def at(settings: Any, path: str) -> Any:
-    """The setting at a dotted path."""
-    return functools.reduce(getattr, path.split("."), settings)
-
-
-def replaced(settings: T, changes: typing.Mapping[str, Any]) -> T:
-    """`settings` with other values at dotted paths."""
-    own = {name: value for name, value in changes.items() if "." not in name}
-    within: dict[str, dict[str, Any]] = {}
-    for path, value in changes.items():
-        name, _, rest = path.partition(".")
-        if rest:
-            within.setdefault(name, {})[rest] = value
-    own |= {name: replaced(getattr(settings, name), inner) for name, inner in within.items()}
-    if isinstance(settings, nn.Module):
-        return settings.clone(**own)  # type: ignore[arg-type]
-    return dataclasses.replace(settings, **own)  # type: ignore[type-var]

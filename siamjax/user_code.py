@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TypeVar
 from siamjax.errors import ConfigError, SiamjaxError
 
 T = TypeVar("T")
+OF_FILE = re.compile(r"([a-z]+_[^.]+)_[0-9a-f]{8}")  # names of `_of_file`
 
 
 def load_object(given: str | Path, kind: type[T], default: str, *, what: str) -> T:
@@ -41,6 +43,12 @@ def load_object(given: str | Path, kind: type[T], default: str, *, what: str) ->
         raise ConfigError(f"the file has no `{name} = {kind.__name__}(...)`", where=place,
                           do=f"name the {what} `{name}`, or say which with {place}:NAME")
     return found
+
+
+def plain_module(name: str) -> str:
+    """Name of a module without what tells files of one name apart: the same wherever the file lies."""
+    found = OF_FILE.fullmatch(name)
+    return found[1] if found else name
 
 
 def _split(given: str, default: str) -> tuple[str, str]:

@@ -9,7 +9,8 @@ from siamjax.errors import ConfigError
 from siamjax.nets.alexnet import AlexNet
 from siamjax.nets.siamfc import SiamFC
 from siamjax.ops import losses
-from siamjax.settings import describe, differences, replace_by_path
+from siamjax.settings import completed, describe, differences, replace_by_path
+from siamjax.user_code import load_object
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,3 +79,58 @@ def test_description_is_plain_and_names_functions_and_modules():
 def test_differences_name_the_path_and_both_values():
     other = dataclasses.replace(Outer(), inner=Inner(rate=0.2))
     assert differences(describe(Outer()), describe(other)) == ["inner.rate: 0.1, now 0.2"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Grown:
+    """Settings of today; an earlier version had `rate` and `parts` only."""
+
+    rate: float = 0.1
+    parts: tuple[Inner, ...] = (Inner(), Inner(rate=0.2))
+    mode: str = "plain"
+    sizes: tuple[int, ...] = (1, 2)
+    needed: Inner = dataclasses.field(default_factory=Inner)
+
+
+def formerly(settings):
+    """What an earlier version wrote of them."""
+    text = describe(settings)
+    for name in ("mode", "sizes", "needed"):
+        del text[name]
+    for part in text["parts"]:
+        del part["limit"]
+    return text
+
+
+def test_settings_that_there_were_none_of_count_as_they_are_by_default():
+    old, added = completed({"it": formerly(Grown())}, {"it": Grown()})
+    assert differences(old, {"it": describe(Grown())}) == []
+    assert added == ["it.parts.0.limit", "it.parts.1.limit", "it.mode", "it.sizes", "it.needed"]
+    assert completed(describe(Grown()), Grown()) == (describe(Grown()), [])
+
+
+@pytest.mark.parametrize(("changes", "says"), [
+    ({"mode": "bold"}, "mode: None, now 'bold'"), ({"needed": Inner(rate=0.3)}, "needed: None, now "),
+    ({"rate": 0.2}, "rate: 0.1, now 0.2"),
+    ({"parts": (Inner(), Inner(rate=0.5))}, "parts.1.rate: 0.2, now 0.5"),
+    ({"parts": (Inner(), Inner(rate=0.2, limit=3.0))}, "parts.1.limit: None, now 3.0")])
+def test_what_is_not_as_by_default_counts_as_another(changes, says):
+    now = Grown(**changes)
+    found = differences(completed(formerly(Grown()), now)[0], describe(now))
+    assert len(found) == 1
+    assert found[0].startswith(says)
+
+
+@pytest.mark.parametrize("old", [None, [], {}, "text", 3, {"it": None}, {"it": [1]}, {"it": {"parts": [{}, 1, 2]}}])
+def test_what_stands_in_a_file_instead_of_a_description_is_a_difference(old):
+    assert differences(completed(old, {"it": Grown()})[0], {"it": describe(Grown())})
+
+
+def test_functions_of_a_file_are_named_alike_wherever_it_lies(tmp_path):
+    names = set()
+    for folder in ("one", "other"):
+        path = tmp_path / folder / "mine.py"
+        path.parent.mkdir()
+        path.write_text("def loss(x):\n    return x\n")
+        names.add(describe(load_object(path, object, "loss", what="experiment")))
+    assert names == {"experiment_mine.loss"}

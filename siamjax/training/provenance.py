@@ -14,7 +14,7 @@ import jax
 
 from siamjax.errors import ConfigError
 from siamjax.outputs import write_text
-from siamjax.settings import describe, differences
+from siamjax.settings import completed, describe, differences
 from siamjax.training.experiment import FREE, Experiment
 from siamjax.training.fingerprint import data_digest, group_digests, images_gone
 from siamjax.training.output import set_aside
@@ -50,7 +50,8 @@ def provenance(folder: Path, experiment: Experiment, tracks: Sequence[Any], *, d
             say(f"warning: {path} {reason}{kept}; whether the checkpoint is of this experiment and these data is "
                 "not checked")
         else:
-            changed = [line for line in differences({k: before.get(k) for k in now}, now)
+            old, added = completed({k: before.get(k) for k in now}, {"experiment": experiment})
+            changed = [line for line in differences(old, now)
                        if line.split(":")[0].removeprefix("experiment.") not in FREE]
             gone = images_gone(before.get("groups"), groups)
             if gone and all(line.startswith("data.") for line in changed):
@@ -59,6 +60,9 @@ def provenance(folder: Path, experiment: Experiment, tracks: Sequence[Any], *, d
             elif changed:
                 raise ConfigError("the checkpoint is of a different experiment; " + "; ".join(changed),
                                   where=str(path), do="use another --output, or the settings of the checkpoint")
+            if added:
+                say(f"{path} is of an earlier version, without "
+                    f"{', '.join(name.removeprefix('experiment.') for name in added)}: taken to be as by default")
             runs = before["runs"]
     runs = [*runs, {"from_step": resumed_at or 0, "data": data, **surroundings()}]
     return {**now, "runs": runs, "groups": groups}

@@ -25,7 +25,7 @@ from siamjax.data.damage import Damaged
 from siamjax.data.pipeline import batches
 from siamjax.errors import ConfigError, OutputError, TrainingError
 from siamjax.outputs import check_folder, whole_file, write_text
-from siamjax.settings import describe, differences
+from siamjax.settings import completed, describe, differences
 from siamjax.training.experiment import Experiment
 from siamjax.training.fingerprint import data_digest
 from siamjax.training.step import Augment
@@ -209,9 +209,9 @@ def _check_record(folder: Path, experiment: Experiment, tracks: Sequence[Any], v
         for name in frozen:
             for leaf in jax.tree.leaves(parts.get(name, {})):
                 digest.update(f"{kind} {name} {leaf.shape}".encode() + np.ascontiguousarray(leaf).tobytes())
-    now = {"frozen": {name: describe(getattr(experiment.net, name)) for name in frozen},
-           "parameters": digest.hexdigest(), "features": describe(cached.features), "shard": cached.shard,
-           "at_once": cached.at_once, "data": describe(experiment.data), "augment": describe(experiment.augment),
+    settings = {"frozen": {name: getattr(experiment.net, name) for name in frozen}, "features": cached.features,
+                "data": experiment.data, "augment": experiment.augment}
+    now = {**describe(settings), "parameters": digest.hexdigest(), "shard": cached.shard, "at_once": cached.at_once,
            "channel_order": experiment.use.channel_order, "seed": experiment.seed, "tracks": data_digest(tracks)}
     while jax.process_index() > 0 and not path.exists():
         stopping.check()
@@ -223,7 +223,8 @@ def _check_record(folder: Path, experiment: Experiment, tracks: Sequence[Any], v
         before = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         before = None
-    changed = differences(before, now) if isinstance(before, dict) else [f"{RECORD} cannot be read"]
+    changed = (differences(completed(before, settings)[0], now) if isinstance(before, dict) else
+               [f"{RECORD} cannot be read"])
     if changed:
         raise ConfigError("the features are of another experiment; " + "; ".join(changed), str(folder),
                           "delete the folder, and they are made anew; or use another --output")
