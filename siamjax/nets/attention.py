@@ -1,4 +1,4 @@
-"""Channel attention: each channel weighed by what the means of all of them say."""
+"""Channel attention: each channel is multiplied by a weight that depends on the means of all channels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GATES = {"sigmoid": jax.nn.sigmoid, "hard_sigmoid": jax.nn.hard_sigmoid}
 
 
 class ChannelAttention(nn.Module):
-    """The means of the channels through two 1x1 convolutions and a gate, which the channels are multiplied with.
+    """Weighs channels: their means go through two 1x1 convolutions and a gate, whose outputs multiply the channels.
 
     Attributes:
       hidden: channels between the two; None for as many as come in.

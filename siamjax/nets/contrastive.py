@@ -51,7 +51,7 @@ class EmbeddingHead(nn.Module):
 
 
 class Tower(nn.Module):
-    """A backbone and what makes embeddings of its features.
+    """A backbone, and a head that makes embeddings of its features.
 
     Attributes:
       backbone: any module that maps inputs `[B, ...]` to features `[B, ..., C]`, or a tuple of such.
@@ -95,7 +95,7 @@ class Siamese(nn.Module):
 
 
 class PseudoSiamese(nn.Module):
-    """Two towers, of their own architecture, parameters and kind of input, whose embeddings are comparable.
+    """Two towers that share nothing and may take different kinds of input; their embeddings can be compared.
 
     Attributes:
       first, second: modules that map inputs to embeddings of one size `D`, such as `Tower`.

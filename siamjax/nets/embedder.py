@@ -1,4 +1,4 @@
-"""An embedding net with the settings of its use: what a weight file of one rebuilds."""
+"""An embedding net with its settings, as a weight file stores them."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ FINE, MIDDLE, DEEP = Lattice(7, 4, 29), Lattice(19, 8, 12), Lattice(43, 8, 6)
 
 @struct.dataclass
 class GuidedCues:
-    """What the mask of any cell is made of.
+    """The features from which the mask of any cell is drawn.
 
     Attributes:
       exemplar: features of the exemplar at `MIDDLE` and `DEEP`, `[B, h, h, C]`.
@@ -132,7 +132,7 @@ class GuidedMask(nn.Module):
 class Segment(nn.Module):
     """Masks of windows: similarities and box first, at an eighth of the resolution, then finer features.
 
-    At a quarter, every cell also hears what the cells that look like it were taken for (an attention whose keys
+    At a quarter, every cell also takes in what the cells that look like it were taken for (an attention whose keys
     are colours and textures of the window itself): what is learned there is no object's look.
 
     Attributes:
@@ -190,7 +190,7 @@ class Segment(nn.Module):
 
 
 def similarity(z: Array, x: Array) -> Array:
-    """Cosine of every pixel of `x` `[K, H, W, C]` with every one of `z` `[K, h, w, C]`: `[K, H, W, h * w]`.
+    """Cosine of each pixel of `x` `[K, H, W, C]` with each pixel of `z` `[K, h, w, C]`: `[K, H, W, h * w]`.
 
     Both less the mean of `z`: features of one sign would all look alike.
     """

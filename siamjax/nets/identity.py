@@ -1,4 +1,4 @@
-"""What a tracker's own trunk makes of one object: an embedding without parameters of its own."""
+"""An embedding of one object from the features of a tracker's backbone, without parameters of its own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RIM = 0.2
 
 
 def embed_object(net: nn.Module, params: Params, image: Array, stage: int) -> Array:
-    """Embeddings `[B, C]` of length 1: the middle of one stage's features in the mean.
+    """Embeddings `[B, C]` of length 1: the mean of one stage's features over the middle of the crop.
 
     Middle stages tell objects apart better than the last, which was trained to find one look of the target and not
     to compare two; and the mean is the same wherever in the box a part of the target has moved.

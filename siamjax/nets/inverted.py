@@ -1,4 +1,4 @@
-"""Inverted residuals, and trunks of them whose blocks are data: FBNet-C and MobileNetV3-Small."""
+"""Inverted residuals, and backbones described by a list of them: FBNet-C and MobileNetV3-Small."""
 
 from __future__ import annotations
 

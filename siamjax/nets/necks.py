@@ -1,4 +1,4 @@
-"""Between backbone and head: features of each level brought to the width of its head."""
+"""Necks, between backbone and head: they bring the features of each level to the width of its head."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An embedding without training: the pooled features of a trunk that tells objects apart already."""
+"""An embedding without training: pooled features of a backbone that already tells objects apart."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ CLASSES, COORDINATES = 2, 4
 
 
 class DepthwiseBranch(nn.Module):
-    """Both features through a 3x3 convolution each, correlated channel by channel, read out by two 1x1.
+    """A 3x3 convolution on either side, correlation channel by channel, and two 1x1 convolutions.
 
     Attributes:
       hidden: channels that are correlated.
@@ -136,7 +136,7 @@ class MultiRPN(nn.Module):
 
 
 class UpChannelRPN(nn.Module):
-    """The head of the first SiamRPN: a kernel of its own for every channel out.
+    """The head of the first SiamRPN: the exemplar gives a separate kernel for each output channel.
 
     Attributes:
       hidden: channels of the search features that are correlated.

@@ -1,4 +1,4 @@
-"""SiamFC: one backbone for both images, correlated (Bertinetto et al. 2016)."""
+"""SiamFC: one backbone for both images, whose features are correlated (Bertinetto et al. 2016)."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from siamjax.types import Array, Tree
 
 @struct.dataclass
 class Cues:
-    """What the mask of any cell is made of.
+    """The features from which the mask of any cell is drawn.
 
     Attributes:
       correlation: `[B, G, G, hidden]` of the mask branch.

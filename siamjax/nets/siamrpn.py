@@ -13,7 +13,7 @@ class SiamRPN(nn.Module):
     """Siamese region-proposal net: SiamRPN with one level of features, SiamRPN++ with several.
 
     Any backbone that maps images `[B, H, W, 3]` to features `[B, H', W', C]`, or to a tuple of levels of one
-    size, plugs in; its fields are not looked at.
+    size, will do.
 
     Attributes:
       backbone: module for both images.

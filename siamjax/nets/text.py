@@ -1,4 +1,4 @@
-"""A small backbone for short texts: words that know their neighbours, pooled."""
+"""A small backbone for short texts: words with their neighbours, averaged."""
 
 from __future__ import annotations
 

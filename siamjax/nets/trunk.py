@@ -1,4 +1,4 @@
-"""What backbones that come from ImageNet share: the layout of their strides, and their input."""
+"""What backbones trained on ImageNet share: the layout of their strides, and the form of their input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a region-proposal net should say of each anchor, made from boxes on the device."""
+"""Training targets of a region-proposal net: which anchors are positive, and the box that each should give."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def _around(centre: Array, grid: int, stride: int, block: int) -> Array:
 
 
 def draw(key: Array, candidates: Array, limit: Array | int, most: int) -> Array:
-    """At most `limit` of `candidates` `[N]`, every subset of that size alike likely; `most` bounds `limit`."""
+    """A random subset of `candidates` `[N]` of at most `limit`, all equally likely; `most` is a static bound on it."""
     tickets = jnp.where(candidates, jax.random.uniform(key, candidates.shape), -1.0)
     best, index = lax.top_k(tickets, min(most, candidates.size))
     drawn = (best >= 0) & (jnp.arange(best.size) < limit)

@@ -1,4 +1,4 @@
-"""An inverted residual in bands of rows, so that what it expands to stays in a CPU's cache.
+"""An inverted residual computed in bands of rows, so that its expanded features stay in a CPU's cache.
 
 Early in a light net the expanded map is many times the second-level cache: a product writes it, the activation and
 the padding copy it, the depthwise convolution reads it, all at the speed of memory. A band of a few output rows takes
@@ -25,7 +25,7 @@ BAND = 1 << 19  # bytes of one that a band may have: a second-level cache
 
 
 def pays(shape: tuple[int, ...], inside: int) -> bool:
-    """Whether an input `[B, H, W, C]` that is expanded to `inside` channels is better taken in bands."""
+    """Whether bands are faster for an input `[B, H, W, C]` that is expanded to `inside` channels."""
     return 4 * shape[1] * shape[2] * inside > LARGEST
 
 

@@ -42,7 +42,7 @@ def iou(a: Array, b: Array) -> Array:
 
 
 def checked(boxes, extent: tuple[int, int], *, where: str) -> np.ndarray:
-    """Given boxes as `[N, 4]` float32, if each can be a target in a frame of `extent` `(height, width)`.
+    """Checks that boxes can be targets in a frame of `extent` `(height, width)`; gives them as `[N, 4]` float32.
 
     Args:
       boxes: one `xywh` box or several.

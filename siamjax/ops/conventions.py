@@ -1,4 +1,4 @@
-"""Whose rules scores follow: what the toolkits of the field do with the same boxes, as data.
+"""Conventions: the rules by which the toolkits of the field make scores of the same boxes, as data.
 
 Toolkits count the given first box or not, take frames without a target for misses, for hits or leave them out, and
 average over sequences or over frames. A `Convention` holds those choices and `ops.metrics` follows any of them.
@@ -17,7 +17,7 @@ Fate = Literal["measured", "hit", "missed", "left_out", "extra"]
 
 @dataclasses.dataclass(frozen=True)
 class Fates:
-    """What becomes of some frames in each of the three measures: of overlap, centre error, normalised error."""
+    """How a group of frames counts in each of the three measures: overlap, centre error, normalised error."""
 
     success: Fate
     precision: Fate

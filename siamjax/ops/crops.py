@@ -65,7 +65,7 @@ def window(centre: Array, side: Array, rule: Rule) -> tuple[Array, Array]:
 
 
 def box_window(box: Array, margin: float, *, whole: bool) -> tuple[Array, Array]:
-    """The whole-pixel window of a box with a margin, of the box's own aspect.
+    """The whole-pixel window of a box with a margin, with the aspect of the box.
 
     Args:
       box: `[4]` `xywh`, frame pixels.
@@ -81,7 +81,7 @@ def box_window(box: Array, margin: float, *, whole: bool) -> tuple[Array, Array]
 
 
 def border_colour(mean: Array, rule: Rule) -> Array:
-    """The colour `[3]` that OpenCV's uint8 border takes of a mean: rounded (siamfc) or cut off."""
+    """The whole-number colour `[3]` that fills the outside, of a mean: rounded (siamfc) or cut off (the others)."""
     return jnp.round(mean) if rule == "siamfc" else jnp.floor(mean)
 
 

@@ -1,4 +1,4 @@
-"""Losses on logits and labels; no network is known here.
+"""Losses on logits and labels.
 
 Under a mapped axis (`axis_name`) each device holds a share of the batch. Sums over the data that stand in a
 denominator are then averaged over the axis, so that **the mean over the axis of what the devices return is

@@ -1,4 +1,4 @@
-"""What a mask branch should say at each position, cut from the target's mask on the device.
+"""Training targets of a mask branch, cut from the target's mask on the device.
 
 The mask at a cell is of a window of the search crop, as large as the exemplar and as far from its neighbours' as
 the cells are: the one place of the crop where the exemplar's features were compared.

@@ -1,4 +1,4 @@
-"""Masks of a crop in the frame: pasted back whole on demand, or their outline at a cost the frame has no part in.
+"""Masks of a crop brought back to the frame: as a whole image, or as an outline whose cost is the same for any frame.
 
 A mask `[m, m]` of probabilities lies in the frame by its `affine` `[2, 3]`, which takes a pixel `(x, y, 1)` of
 the mask to frame pixels, pixel centres being at integers in both. It only scales and shifts: crops are never

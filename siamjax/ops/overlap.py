@@ -1,4 +1,4 @@
-"""Losses of boxes by their overlap, and by what lies between boxes that do not meet."""
+"""Box losses by overlap, and for boxes that do not meet by what lies between them."""
 
 from __future__ import annotations
 

@@ -28,7 +28,8 @@ class PointTargets(NamedTuple):
 
 
 class PointRule(Protocol):
-    """Frozen and hashable; `vmap` it over keys, boxes and `similar` for a batch."""
+    """A rule that says which points are positive; frozen and hashable. For a batch, `vmap` it over keys, boxes and
+    `similar`."""
 
     def __call__(self, key: Array, box_cxcywh: Array, similar: Array, *, grid: int,
                  points: PointConfig) -> PointTargets:

@@ -1,4 +1,4 @@
-"""Points of an anchor-free net: a centre a cell, and boxes by the distances of their four sides from it."""
+"""Points of an anchor-free net: one a cell, from which the distances to the four sides of a box are given."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from siamjax.types import Array
 
 @dataclasses.dataclass(frozen=True)
 class PointConfig:
-    """Where the points of a search are: one a cell, in place of the boxes of an `AnchorConfig`.
+    """Where the points of a search are: one a cell. It stands where a region-proposal net has an `AnchorConfig`.
 
     Attributes:
       stride: pixels of the search crop per cell.

@@ -1,4 +1,4 @@
-"""Shifted slices: what the taps of a kernel see, and convolutions as sums over them."""
+"""Convolutions as sums of shifted slices, one slice for each tap of the kernel."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from siamjax.types import Array
 
 
 def taps(x: Array, axis: int, size: int, stride: int = 1, dilation: int = 1) -> list[Array]:
-    """The `size` shifted slices of `x` along `axis` that the taps of a valid kernel meet."""
+    """The `size` shifted slices of `x` along `axis`, one for each tap of a kernel without padding."""
     length = (x.shape[axis] - (size - 1) * dilation - 1) // stride * stride + 1
     return [lax.slice_in_dim(x, i * dilation, i * dilation + length, stride, axis) for i in range(size)]
 
 
 def add(parts: list[Array]) -> Array:
-    """Their sum, from left to right."""
+    """Sum of several arrays, added from left to right."""
     return functools.reduce(jnp.add, parts)
 
 

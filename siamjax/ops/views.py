@@ -1,4 +1,4 @@
-"""What one side of a net of two inputs takes: images, edge sketches of them, or words."""
+"""Views: what one side of a net with two inputs takes: images, edge sketches of them, or words."""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ class Output:
       score: `[]` float32 in 0..1, how sure the tracker is that `box` holds the target.
       lost: `[]` bool, the target is taken to be out of sight.
       valid: `[]` bool, False where the frame could not be decoded and the last answer is held.
-    Of trackers that have masks, else None:
-      mask: `[m, m]` float32, probability of the target in a crop of the frame, 0..1.
+      mask: `[m, m]` float32, probability of the target in a crop of the frame, 0..1; None where the tracker has no
+        masks, as with the next two.
       affine: `[2, 3]` float32, takes a mask's pixel `(x, y, 1)` to the frame's; pixel centres are at integers.
         `ops.masks.render` makes a mask of the whole frame.
       polygon: `[4, 2]` float32 corners (x, y) of the rectangle that stands for the mask, frame pixels.
@@ -120,15 +120,15 @@ def as_frame(frame: Frame | ArrayLike) -> Frame:
 
 
 def hold(valid: Array, new: Tree, old: Tree) -> Tree:
-    """The tree `new` where the frame was decoded, else `old`."""
+    """The tree `new` where `valid`, e.g. where the frame was decoded, else `old`."""
     return jax.tree.map(lambda a, b: jnp.where(valid, a, b), new, old)
 
 
 def where_needed(needed: Array, compute: Callable[..., Tree], otherwise: Tree, *operands: Tree) -> Tree:
     """The tree `compute(*operands)` where `needed`, else `otherwise`, of the same shapes.
 
-    A lane alone runs what it needs. Under `vmap` a `lax.cond` runs both sides for all lanes in every frame; this runs
-    `compute` (for all of them) only in frames where one needs it.
+    One target by itself computes only what it needs. Under `vmap` a `lax.cond` runs both sides for all lanes in every
+    frame; this runs `compute` (for all of them) only in frames where one needs it.
 
     Args:
       needed: `[]` bool.

@@ -1,4 +1,4 @@
-"""What a tracker that looks for its target in a crop of each frame promises, so that others can be built round it."""
+"""What a tracker promises that searches a crop of each frame, so that wrappers can be built round it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from siamjax.types import Array, ArrayLike, Frame, Params, Tree
 class Searching(Protocol):
     """A tracker whose step is `find`, `judge`, `follow`, `clip`, `answer`, each a pure function.
 
-    What `find` and `search` give is a proposal: it has a `score` `[]`, and else what the tracker itself can follow.
+    `find` and `search` give a proposal: it has a `score` `[]`, and whatever else `follow` of the same tracker needs.
     """
 
     @property
@@ -27,7 +27,7 @@ class Searching(Protocol):
         ...
 
     def find(self, params: Params, state: Tree, frame: Frame) -> Tree:
-        """The proposal that the target is taken to be at."""
+        """The proposal that is taken to be the target."""
         ...
 
     def search(self, params: Params, state: Tree, frame: Frame, search_size: int | None = None,
@@ -53,15 +53,15 @@ class Searching(Protocol):
         ...
 
     def clip(self, state: Tree, frame: Frame) -> Tree:
-        """The state within what an answer may be."""
+        """The state with its box brought within the limits of an answer, such as the frame."""
         ...
 
     def answer(self, state: Tree) -> Output:
-        """What a state says, `valid`."""
+        """The answer of a state, as if the frame was valid."""
         ...
 
     def exemplar(self, state: Tree, frame: Frame) -> Array:
-        """The crop that the target of `state` is given by, `[S, S, 3]`, `S = exemplar_size`."""
+        """The exemplar crop round the target of `state`, `[S, S, 3]`, `S = exemplar_size`."""
         ...
 
 

@@ -45,7 +45,7 @@ class SiamRPNConfig:
         proposal (see `correction`); False as published.
       half_pixel: centre of a box, see `ops.boxes.centre_and_size`; False as in PySOT's evaluation.
       resampling: `float`, or `reference` for OpenCV's 8-bit values to the bit.
-      crop_rule: whose rounding of a crop's corner, `pysot` or `siammask`; on exact halves they differ.
+      crop_rule: how a crop's corner is rounded, as in `pysot` or `siammask`; on exact halves they differ.
       channel_order: order of channels the net was trained on.
     """
 
@@ -162,7 +162,7 @@ class SiamRPNTracker:
         return searching.step(self, params, state, as_frame(frame))
 
     def exemplar(self, state: State, frame: Frame) -> Array:
-        """The crop that the target of `state` is given by, `[S, S, 3]`, `S = exemplar_size`."""
+        """The exemplar crop round the target of `state`, `[S, S, 3]`, `S = exemplar_size`."""
         side = crops.context_side(state.size[0], state.size[1], self.config.context)
         return cut(self.config, state, frame, side, self.config.exemplar_size)
 
@@ -204,7 +204,7 @@ def cut(config: SiamRPNConfig, state: State, frame: Frame, side: Array, size: in
 
 def look(config: SiamRPNConfig, net: nn.Module, params: Params, state: State, frame: Frame,
          search_size: int | None = None, zoom: float = 1.0) -> tuple[Array, Tree]:
-    """What the net sees round the last place, in a crop of `zoom` times the usual side in the frame.
+    """Outputs of the net for a crop round the last place, with `zoom` times the usual side in the frame.
 
     A crop of more pixels than `config.search_size` shows more of the frame at the same scale.
 
@@ -246,14 +246,14 @@ def choose(config: SiamRPNConfig, state: State, scale: Array, window_influence: 
 
 
 def calibrated(config: SiamRPNConfig, settings: Tree, score: Array) -> Array:
-    """The foreground probability `[]` brought to what it has been worth, see `SiamRPNConfig.score_scale`."""
+    """The calibrated foreground probability `[]`, see `SiamRPNConfig.score_scale`."""
     if not config.calibrates:
         return score
     return jax.nn.sigmoid(settings.score_scale * postprocess.log_odds(score) + settings.score_offset)
 
 
 def correction(state: State, proposal: Proposal) -> Array:
-    """What turns the proposal of the first frame into the box that was given there, `State.correction`.
+    """The correction that turns the proposal of the first frame into the given box, see `State.correction`.
 
     A net proposes what it takes for the object: the whole dog where the box was drawn round its body. What it is
     wrong by in the first frame it is wrong by, about as much, in the next ones.
@@ -268,7 +268,7 @@ def correction(state: State, proposal: Proposal) -> Array:
 
 
 def follow(state: State, proposal: Proposal) -> State:
-    """The state moved onto a proposal: the place at once, the size by its rate."""
+    """The state moved onto a proposal: its place as it is, its size smoothed by the rate."""
     rate = proposal.rate
     return state.replace(centre=state.centre + proposal.offset, size=state.size * (1 - rate) + proposal.size * rate,
                          score=proposal.score)

@@ -1,4 +1,4 @@
-"""Frame by frame from the host: a camera, a robot, anybody's own loop."""
+"""Tracking frame by frame, as for a camera or a loop of one's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tracker that looks again at what it found: what it tracks must resemble what it was given."""
+"""The verified tracker: what it follows must also resemble the target it was given."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class VerifiedProposal:
 
 @dataclasses.dataclass(frozen=True)
 class Verified:
-    """Tracks as the tracker within, by the joint verdict of proposal and embedding.
+    """Tracks as the tracker within; its score also depends on how much the place resembles the target.
 
     A proposal's score says how well the place looks among all places near by, and the best of a crop without the
     target may look well enough. So the proposed box is cut out as the given one was and compared with it by itself:

@@ -1,4 +1,4 @@
-"""What settings and states have in common that hold those of another tracker as `inner`."""
+"""What the settings and the states of wrappers share: those of another tracker as `inner`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from siamjax.types import Array, Tree
 
 
 class Outer:
-    """Settings round those of another tracker, whose crops theirs are."""
+    """Settings of a wrapper; sizes and channel order of crops are those of the tracker within."""
 
     inner: Any
 
@@ -29,7 +29,7 @@ class Outer:
 
 
 class OuterState:
-    """A state round that of another tracker; of masks it holds what that one does."""
+    """State of a wrapper; masks, if any, are those of the tracker within."""
 
     inner: Tree
 

@@ -1,4 +1,4 @@
-"""Backbones that were trained on ImageNet, as weight files that a training starts from.
+"""Backbones trained on ImageNet, converted to weight files that a training can start from.
 
 A converted file holds `backbone/...` alone, in the names of a tracker with this backbone; a training with
 `init_from` takes it and draws the rest. Dilated and ordinary layout have the same parameters.

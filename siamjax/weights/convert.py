@@ -66,7 +66,7 @@ def convert(tensors: Mapping[str, np.ndarray], names: Names, wanted: Params, *, 
 
 
 def overlap(tensors: Mapping[str, np.ndarray], names: Names) -> float:
-    """Share of the names on either side that are on both, 0..1: how much a checkpoint looks like a model."""
+    """Share of the names of checkpoint and model that both have, 0..1."""
     theirs, spellings = set(_without_counters(tensors)), _spellings(names)
     shared = sum(any(name in theirs for name in options) for options in spellings.values())
     unexpected = len(theirs - {name for name, _ in names})

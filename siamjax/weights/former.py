@@ -1,4 +1,4 @@
-"""Settings in files of earlier versions, as this version writes them."""
+"""Brings settings in files of earlier versions into the form that this version writes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ FLAT = {"long_term_config": ("siamrpn_config", False), "anchor_free_long_term_co
 
 
 def current(found: dict[str, Any]) -> dict[str, Any]:
-    """Settings `{"kind": ..., ...}` of whatever version; what is of this one, or of none, as it is."""
+    """Settings `{"kind": ..., ...}` of any version in the form of this one."""
     kind = found.get("kind")
     if not isinstance(kind, str):
         return found

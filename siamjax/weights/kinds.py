@@ -1,6 +1,6 @@
-"""What files call the classes of nets and settings: names that outlive a move of the class to another module.
+"""Kinds: the names that files use for classes, which stay when a class moves to another module.
 
-A file from outside names what is listed here and nothing else.
+A file can name no other class than these.
 """
 
 from __future__ import annotations

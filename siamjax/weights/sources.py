@@ -17,7 +17,7 @@ MAX_ARRAYS = 256 << 20  # bytes of all arrays of an npz archive
 
 
 def read(path: str | Path) -> Mapping[str, np.ndarray]:
-    """The tensors of a published file by their names; what it is, its content says.
+    """The tensors of a published file by their names; its content tells what kind of file it is.
 
     Raises:
       SourceError: there is no such file.

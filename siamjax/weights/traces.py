@@ -1,4 +1,4 @@
-"""What a net from a file would compute, from shapes alone: whether its parts fit, and how large its arrays are."""
+"""Checks of a net from a file by shapes alone: whether its parts fit, and how large its arrays would be."""
 
 from __future__ import annotations
 
