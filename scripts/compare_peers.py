@@ -33,30 +33,26 @@ def main() -> None:
     arguments = parse()
     from siamjax.data.readers.folder import read_folder
     from siamjax.errors import SiamjaxError
-    from siamjax.evaluation import runner
-    from siamjax.evaluation.protocols import one_pass as scoring
-    from siamjax.evaluation.reports import boxes as reports
-    from siamjax.ops import metrics
+    from siamjax.evaluation import OnePass, runner
     from siamjax.outputs import check_folder
 
     try:
-        convention = metrics.CONVENTIONS[arguments.convention]
-        sequences = read_folder(arguments.data)
+        protocol, sequences = OnePass().under(arguments.convention), read_folder(arguments.data)
+        units = protocol.prepare(sequences)
         runner.check_sequences(sequences)
         check_folder(arguments.output)
         run_peers(arguments, sequences)
         models = run_models(arguments, sequences)
         names = [*NAMES, *models, *store_recorded(arguments, sequences)]
-        scores = [scoring.score_tracker(arguments.output / name, sequences, convention) for name in names]
-        page = reports.write_reports(
-            arguments.output, scores, sequences, data_folder=arguments.data, convention=convention
-        )
+        scores = [protocol.score(arguments.output / name, units) for name in names]
+        report = protocol.report(scores, units, data_folder=arguments.data, output=arguments.output)
+        page = report.write(arguments.output)
     except SiamjaxError as error:
         sys.exit(f"error: {error}")
-    print(reports.table(scores, markdown=True))
+    print(report.tables[0].to_markdown())
     first = models[0] if models else NAMES[-1]
-    print(f"\n{interval_table(scores, convention, first)}")
-    say(f"convention {convention.name}: {convention.rule}\nreport: {page}")
+    print(f"\n{interval_table(scores, protocol.convention, first)}")
+    say(f"convention {report.rule}\nreport: {page}")
 
 
 def parse() -> argparse.Namespace:
@@ -116,7 +112,7 @@ def run_models(arguments: argparse.Namespace, sequences: list) -> list[str]:
     if not arguments.model:
         return []
     from siamjax.cli.common import load_tracker
-    from siamjax.evaluation import runner
+    from siamjax.evaluation import OnePass, runner
     from siamjax.trackers.loop import track_frames
 
     loaded = []
@@ -126,7 +122,8 @@ def run_models(arguments: argparse.Namespace, sequences: list) -> list[str]:
         loaded.append(dataclasses.replace(one, name=" ".join([one.name, *settings])))
     entries = runner.contenders(loaded, track_frames)
     for entry in entries:
-        runner.run(entry, sequences, arguments.output, data_folder=arguments.data, progress=say)
+        runner.run(entry, OnePass(), OnePass().prepare(sequences), arguments.output, data_folder=arguments.data,
+                   progress=say)
     return [entry.name for entry in entries]
 
 
@@ -159,19 +156,19 @@ def store_recorded(arguments: argparse.Namespace, sequences: list) -> list[str]:
 
 def interval_table(scores: list, convention, first: str) -> str:
     """AUC and precision with their intervals, and the AUC less that of the tracker `first`; the best first."""
-    from siamjax.evaluation.metrics import intervals
-    from siamjax.evaluation.protocols import one_pass as scoring
-    from siamjax.evaluation.reports import boxes as reports
+    from siamjax.evaluation import Column, Table
+    from siamjax.evaluation.protocols.base import ranked
+    from siamjax.evaluation.protocols.one_pass import interval_of
 
     against = next(score for score in scores if score.name == first)
-    heads = ["tracker", "AUC", "precision 20 px", f"AUC less that of {first}"]
     rows = []
-    for score in scoring.ranked(scores):
-        auc, precision = (intervals.figure_of(score, name, convention) for name in ("auc", "precision"))
-        gap = intervals.figure_of(score, "auc", convention, against=against)
+    for score in ranked(scores):
+        auc, precision = (interval_of(score, name, convention) for name in ("auc", "precision"))
+        gap = interval_of(score, "auc", convention, against=against)
         rows.append([score.name, str(auc), str(precision), "-" if score is against else
                      f"{gap.mean:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]"])
-    return reports.lined(heads, rows, markdown=True)
+    heads = map(Column, ("AUC", "precision 20 px", f"AUC less that of {first}"))
+    return Table([Column("tracker", kind="name"), *heads], rows).to_markdown()
 
 
 def environment() -> str:

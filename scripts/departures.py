@@ -28,7 +28,7 @@ from siamjax.data.departures import Departures, DeparturesConfig, Photos
 from siamjax.data.readers import open_data, open_split
 from siamjax.data.sequences import Track
 from siamjax.errors import DataError
-from siamjax.evaluation.drawing import overlay
+from siamjax.evaluation import contact_sheet, draw
 from siamjax.evaluation.files import results
 from siamjax.evaluation.metrics.departures import Verdicts, judge, total
 from siamjax.settings import replaced
@@ -142,9 +142,9 @@ def show(folder: Path, read: Callable[[int], np.ndarray], truth: np.ndarray, res
     """Writes a contact sheet of every fourth frame."""
     folder.mkdir(parents=True, exist_ok=True)
     numbers = range(0, len(truth), EVERY)
-    pictures = [overlay.draw(read(n), result.boxes[n], scores=result.scores[n:n + 1], lost=result.lost[n:n + 1],
+    pictures = [draw(read(n), result.boxes[n], scores=result.scores[n:n + 1], lost=result.lost[n:n + 1],
                              truth=truth[n]) for n in numbers]
-    sheet = overlay.contact_sheet(pictures, [str(n) for n in numbers], columns=8, width=240)
+    sheet = contact_sheet(pictures, [str(n) for n in numbers], columns=8, width=240)
     Image.fromarray(sheet).save(folder / "sheet.png")
 
 

@@ -13,7 +13,8 @@ from PIL import Image
 
 from siamjax.data.sequences import Sequence
 from siamjax.errors import OutputError, SiamjaxError
-from siamjax.evaluation import runner
+from siamjax.evaluation import Unit, VideoObjects, runner
+from siamjax.evaluation.files.masks import check_names
 from siamjax.outputs import LONGEST_NAME, safe_name
 from siamjax.trackers.base import LoadedTracker, Result
 
@@ -74,7 +75,8 @@ def test_nothing_is_written_outside_the_output_of_an_evaluation(tmp_path_factory
         [entry] = runner.contenders([loaded], lambda *_: [answer()])
         runner.check_sequences([sequence])
         entry = dataclasses.replace(entry, track=lambda frames, boxes: [answer()])
-        runner.run(entry, [sequence], output, data_folder=root, protocol="davis", progress=lambda line: None)
+        check_names([sequence])
+        runner.run(entry, VideoObjects(), [Unit((sequence,))], output, data_folder=root, progress=lambda line: None)
     except SiamjaxError:
         pass
     outside = {path for path in root.rglob("*") if output not in (path, *path.parents)}

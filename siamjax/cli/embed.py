@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import tyro
-from tqdm import tqdm
 
-from siamjax.data.photos import find_images
-from siamjax.errors import ConfigError, OutputError, SourceError
-from siamjax.evaluation import embedding as embeddings
-from siamjax.outputs import folder_for
+from siamjax import evaluation
 from siamjax.weights import embedders
 
 
@@ -38,28 +32,11 @@ def embed(
       side: of a net whose two sides take different inputs.
       skip_unreadable: leave images that do not decode out, and say which, instead of stopping at the first.
     """
-    if output.suffix != ".npz":
-        raise OutputError(f"'{output.name}' is not the name of an npz", "--output", "let it end in .npz")
-    files = find_images(source)
-    loaded = embedders.load(model, prepare=True)
-    if loaded.embedder.view(side).modality == "words":
-        raise ConfigError(f"the {side} side of '{model}' takes words", "--side", "give the side that takes images")
-    left_out: list[str] = []
-    with folder_for(output.parent), tqdm(total=len(files), unit="image", desc=f"embedding with {loaded.name}",
-                                         disable=None, file=sys.stderr) as bar:
-        vectors, kept = embeddings.embed_files(
-            loaded, files, side, seen=bar.update,
-            unreadable=(lambda error: left_out.append(f"{error.where}: {error.what}")) if skip_unreadable else _refuse)
-        embeddings.write(output, embeddings.Embeddings(
-            vectors, np.array([file.as_posix() for file in kept]), loaded.embedder.config.distance, model, side,
-            loaded.fingerprint))
-    for said in left_out:
+    found = evaluation.embed(source, output, model=model, side=side, skip_unreadable=skip_unreadable)
+    for said in found.left_out:
         warnings.warn(f"left out {said}", stacklevel=1)
-    print(f"{len(kept)} images, {vectors.shape[1]} numbers each"
-          + (f"; {len(left_out)} of {len(files)} could not be read and were left out" if left_out else ""))
+    count, numbers = found.embeddings.embeddings.shape
+    print(f"{count} images, {numbers} numbers each"
+          + (f"; {len(found.left_out)} of {count + len(found.left_out)} could not be read and were left out"
+             if found.left_out else ""))
     print(f"wrote {output}")
-
-
-def _refuse(error: SourceError) -> None:
-    do = "replace or remove it, or leave such images out with --skip-unreadable"
-    raise SourceError(error.what, error.where, do) from error

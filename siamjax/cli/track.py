@@ -18,10 +18,9 @@ from siamjax.data.readers.folder import TRUTH, check_truth, read_boxes
 from siamjax.data.sample import sample_clip
 from siamjax.data.video import USUAL_RATE, open_source
 from siamjax.errors import BoxError, ConfigError, DataError
-from siamjax.evaluation.files.label_images import rule_of
-from siamjax.evaluation.files.track_files import TrackFiles
-from siamjax.evaluation.files.track_folder import default_folder, noted
+from siamjax.evaluation import TrackFiles, default_folder, noted
 from siamjax.ops.boxes import checked
+from siamjax.trackers.base import mask_rule_of
 from siamjax.trackers.loop import track_frames
 from siamjax.weights.zoo import DEFAULT
 
@@ -67,7 +66,7 @@ def track(
     else:
         given = boxes_for(source, box)
     loaded = load_tracker(model, settings)
-    rule = rule_of(loaded.tracker)
+    rule = mask_rule_of(loaded.tracker)
     with ExitStack() as stack:
         frames = stack.enter_context(open_source(source, max_pixels=max_pixels))
         if objects is not None:  # all checks come before anything is made

@@ -1,86 +1,80 @@
-"""Embeddings of image files: made in batches of one shape, and kept in an npz that says what made them."""
+"""Embeddings of images: made in batches of one shape, of single crops or of whole folders in one call."""
 
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable
 from collections.abc import Sequence as Listing
 from pathlib import Path
 
 import jax
 import numpy as np
+from tqdm import tqdm
 
 from siamjax import stopping
 from siamjax.data.images import read_image
-from siamjax.data.photos import object_crop
-from siamjax.errors import ConfigError, DataError, SourceError, WeightsError
-from siamjax.evaluation.files.archives import read_arrays
+from siamjax.data.photos import find_images, object_crop
+from siamjax.errors import ConfigError, OutputError, SourceError
+from siamjax.evaluation.files import embeddings as files_of_embeddings
+from siamjax.evaluation.files.embeddings import Embeddings
 from siamjax.nets.contrastive import Side
 from siamjax.ops.views import edge_sketch
-from siamjax.outputs import whole_file
+from siamjax.outputs import folder_for
+from siamjax.weights import embedders
 from siamjax.weights.embedders import LoadedEmbedder
 
 BATCH = 32
-FIELDS = ("embeddings", "files", "distance", "model", "side", "fingerprint")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Embeddings:
-    """What an npz of `siamjax embed` holds, under these names.
+class Embedded:
+    """What became of images.
 
     Attributes:
-      embeddings: `[N, D]` float32.
-      files: `[N]` text, the path of each image.
-      distance: by which they are compared.
-      model: that made them, in the words of the command line.
-      side: that they are of, "first" or "second".
-      fingerprint: of the model, see `LoadedEmbedder`.
+      embeddings: as the file holds them.
+      left_out: what is wrong with those that could not be read, one sentence each.
     """
 
-    embeddings: np.ndarray
-    files: np.ndarray
-    distance: str
-    model: str
-    side: str
-    fingerprint: str
-
-    def check_model(self, loaded: LoadedEmbedder, where: str) -> None:
-        """Raises WeightsError unless `loaded` made them."""
-        if self.fingerprint != loaded.fingerprint:
-            raise WeightsError(f"these embeddings, of {self.embeddings.shape[1]} numbers, are of the model "
-                               f"'{self.model}' and not of '{loaded.name}' as it is now", where,
-                               f"give --model {self.model}, or embed the images anew")
+    embeddings: Embeddings
+    left_out: tuple[str, ...]
 
 
-def write(path: Path, found: Embeddings) -> None:
-    """Writes an npz, whole or not at all.
+def embed(source: str | Path, output: str | Path, *, model: str = embedders.DEFAULT, side: Side = "first",
+          skip_unreadable: bool = False) -> Embedded:
+    """Makes an embedding of every image: numbers that are alike where the object is the same.
 
+    An image is taken for its object from rim to rim, and its rim, repeated outwards, for the margin.
+
+    Args:
+      source: folder of images (and of folders of them), glob pattern, or one image.
+      output: file to write, .npz, see `Embeddings`.
+      model: embedding net: a weight file, the folder of a training; or a tracker, whose pooled trunk is one.
+      side: of a net whose two sides take different inputs.
+      skip_unreadable: leave images that do not decode out, and say which, instead of stopping at the first.
     Raises:
-      OutputError: it cannot be written.
+      SourceError: no image, or one that cannot be read.
+      ConfigError: the side takes words.
+      WeightsError: a model that cannot be loaded.
+      OutputError: another ending than .npz, or the file cannot be written.
     """
-    with whole_file(path, "wb") as file:
-        np.savez(file, **{name: getattr(found, name) for name in FIELDS})
-
-
-def read(path: Path) -> Embeddings:
-    """Reads what `write` wrote; nothing of the file is executed.
-
-    Raises:
-      SourceError: there is no such file.
-      DataError: it is no such npz, or what it holds does not fit together.
-    """
-    do = "give a file that `siamjax embed` wrote"
-    held = read_arrays(path, FIELDS, what="embeddings", do=do)
-    vectors, files = held["embeddings"], held["files"]
-    words = all(held[name].dtype.kind == "U" and held[name].ndim == 0 for name in FIELDS[2:])
-    if not (words and files.dtype.kind == "U" and files.ndim == 1 and vectors.ndim == 2 and len(vectors) == len(files)
-            and vectors.size and vectors.dtype.kind == "f"):
-        raise DataError("its embeddings and names do not fit together", str(path), do)
-    with np.errstate(over="ignore"):  # what leaves float32 is not finite, and said below
-        vectors = vectors.astype(np.float32)
-    if not np.isfinite(vectors).all():
-        raise DataError("its embeddings hold numbers that are not finite, such as NaN", str(path), do)
-    return Embeddings(vectors, files, *(str(held[name]) for name in FIELDS[2:]))
+    output = Path(output)
+    if output.suffix != ".npz":
+        raise OutputError(f"'{output.name}' is not the name of an npz", "--output", "let it end in .npz")
+    files = find_images(str(source))
+    loaded = embedders.load(model, prepare=True)
+    if loaded.embedder.view(side).modality == "words":
+        raise ConfigError(f"the {side} side of '{model}' takes words", "--side", "give the side that takes images")
+    left_out: list[str] = []
+    with folder_for(output.parent), tqdm(total=len(files), unit="image", desc=f"embedding with {loaded.name}",
+                                         disable=None, file=sys.stderr) as bar:
+        vectors, kept = embed_files(
+            loaded, files, side, seen=bar.update,
+            unreadable=(lambda error: left_out.append(f"{error.where}: {error.what}")) if skip_unreadable else _refuse)
+        found = Embeddings(vectors, np.array([file.as_posix() for file in kept]), loaded.embedder.config.distance,
+                           str(model), side, loaded.fingerprint)
+        files_of_embeddings.write(output, found)
+    return Embedded(found, tuple(left_out))
 
 
 def crop_for(loaded: LoadedEmbedder, side: Side, image: np.ndarray, box: np.ndarray | None = None) -> np.ndarray:
@@ -149,3 +143,8 @@ def embed_files(loaded: LoadedEmbedder, files: Listing[Path], side: Side, *,
     if not rows:
         raise SourceError(f"none of {len(files)} images can be read", str(files[0].parent), "give images that decode")
     return np.concatenate(rows), kept
+
+
+def _refuse(error: SourceError) -> None:
+    do = "replace or remove it, or leave such images out with --skip-unreadable"
+    raise SourceError(error.what, error.where, do) from error

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -17,16 +19,22 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from siamjax.data import sequences as data
+from siamjax.data.readers import open_split
+from siamjax.data.sequences import Sequence as Video
 from siamjax.errors import ConfigError, DataError
+from siamjax.evaluation.files import records
 from siamjax.evaluation.protocols.base import read_frames
+from siamjax.evaluation.reports.table import Column, Table
 from siamjax.ops import frames as frame_ops
 from siamjax.ops import metrics
+from siamjax.outputs import folder_for, write_text
 from siamjax.settings import at, replaced
 from siamjax.trackers import loop, riding
 from siamjax.trackers.base import LoadedTracker
+from siamjax.weights import zoo
 
 CHUNK = 5  # frames of a program: short videos fill their last chunk up with blank ones
+SHOWN = 10  # rows of the table
 LANES = 16  # settings that one program follows, by default
 
 
@@ -58,7 +66,7 @@ def scatter(options: Mapping[str, Sequence[float]], count: int, seed: int) -> li
     return [{name: float(random.uniform(*ends)) for name, ends in ranges.items()} for _ in range(count)]
 
 
-def trials(loaded: LoadedTracker, videos: Sequence[data.Sequence], settings: Sequence[Mapping[str, float]], *,
+def trials(loaded: LoadedTracker, videos: Sequence[Video], settings: Sequence[Mapping[str, float]], *,
            lanes: int = LANES, progress: Callable[[str], None] = print) -> Iterator[Trial]:
     """Scores settings one after the other, one pass over the videos for each `lanes` of them.
 
@@ -106,6 +114,84 @@ def best(tried: Sequence[Trial]) -> Trial:
     return max(tried, key=lambda trial: trial.auc)
 
 
+@dataclasses.dataclass(frozen=True)
+class Tuning:
+    """What tuning found.
+
+    Attributes:
+      trials: all of them, the tracker's own settings first.
+      videos: how many they were scored on.
+      file: that has every trial.
+    """
+
+    trials: tuple[Trial, ...]
+    videos: int
+    file: Path
+
+    @property
+    def best(self) -> Trial:
+        """The trial with the highest AUC."""
+        return best(self.trials)
+
+    @property
+    def table(self) -> Table:
+        """The best trials, and the tracker's own settings."""
+        return summary(self.trials)
+
+
+def tune(data: str | Path, output: str | Path, options: Mapping[str, Sequence[float]], *,
+         model: LoadedTracker | str | Path = zoo.DEFAULT, random: int = 0, seed: int = 0, lanes: int = LANES,
+         say: Callable[[str], object] = print) -> Tuning:
+    """Tries settings of a tracker on the validation videos of a folder, many in one program.
+
+    Only the videos that validation.txt names are looked at: scores after a choice belong to other ones.
+
+    Args:
+      data: folder of videos with validation.txt in it.
+      output: folder for tune.json, which grows meanwhile.
+      options: values of each setting by its name; several settings are combined.
+      model: a loaded tracker; or a zoo name, a weight file or the folder of a training.
+      random: try this many settings drawn between the least and the largest value of each, not the grid.
+      seed: of what is drawn.
+      lanes: settings that one program follows.
+      say: is told how far it is, line by line.
+    Raises:
+      ConfigError: nothing to try, or a setting that is unknown, out of range, or of the program's shape.
+      DataError: no validation split, or videos that cannot be scored.
+      OutputError: tune.json cannot be written.
+    """
+    data, output = Path(data), Path(output)
+    if not options:
+        raise ConfigError("nothing to tune", "--grid", "give KEY=V1,V2,...")
+    if random < 0 or lanes < 1 or seed < 0:
+        raise ConfigError(f"random {random}, seed {seed} and lanes {lanes}", "tune", "use 0, 0 and 1 or more")
+    if not (data / "validation.txt").is_file():
+        raise DataError("there is no validation split", str(data / "validation.txt"),
+                        "name the videos to tune on in it, one a line")
+    videos = [video for video in open_split(data)[1] if len(video.frames) > 1]
+    loaded = model if isinstance(model, LoadedTracker) else zoo.load(model)
+    tried = scatter(options, random, seed) if random else grid(options)
+    running = trials(loaded, videos, [{}, *tried], lanes=lanes, progress=say)
+    record = records.describe(loaded) | {"data": str(data.resolve()), "seed": seed if random else None}
+    done: list[Trial] = []
+    with folder_for(output):
+        for trial in running:
+            done.append(trial)
+            found = {"best": dataclasses.asdict(best(done)), "trials": [dataclasses.asdict(one) for one in done]}
+            write_text(output / "tune.json", json.dumps(record | found, indent=1))
+    return Tuning(tuple(done), len(videos), output / "tune.json")
+
+
+def summary(tried: Sequence[Trial]) -> Table:
+    """The best trials and the tracker's own settings, which are the first trial."""
+    names = list(dict.fromkeys(name for trial in tried for name in trial.settings))
+    order = sorted(tried, key=lambda trial: -trial.auc)
+    shown = order[:SHOWN] + ([tried[0]] if tried[0] not in order[:SHOWN] else [])
+    return Table([*map(Column, names), Column("AUC", digits=4), Column("precision", digits=4)], [
+        [*(f"{trial.settings[name]:.4g}" if name in trial.settings else "own" for name in names), trial.auc,
+         trial.precision] for trial in shown])
+
+
 def _prepare(tracker: Any, settings: Sequence[Mapping[str, float]]) -> tuple[list[Any], Any]:
     """The settings of each trial, and a tracker whose program serves all of them."""
     names = riding.names(tracker.config)
@@ -129,7 +215,7 @@ def _is_setting(config: Any, path: str) -> bool:
     return True
 
 
-def _check(videos: Sequence[data.Sequence], settings: Sequence[Mapping[str, float]]) -> None:
+def _check(videos: Sequence[Video], settings: Sequence[Mapping[str, float]]) -> None:
     if not settings:
         raise ConfigError("nothing to try", "settings to tune", "give a setting with values")
     if not videos:
@@ -142,12 +228,12 @@ def _check(videos: Sequence[data.Sequence], settings: Sequence[Mapping[str, floa
             raise DataError("no frame after the first shows the target", video.name, "leave it out of the split")
 
 
-def _start(tracker, params, video: data.Sequence, shape: tuple[int, int]) -> Any:
+def _start(tracker, params, video: Video, shape: tuple[int, int]) -> Any:
     """State `[1, ...]` after the first frame."""
     return loop.start(tracker, params, frame_ops.pad(video.read(0), shape), np.float32(video.boxes[:1]), shared=True)
 
 
-def _follow(tracker, params, video: data.Sequence, states, shape: tuple[int, int], lanes: int) -> np.ndarray:
+def _follow(tracker, params, video: Video, states, shape: tuple[int, int], lanes: int) -> np.ndarray:
     """Boxes `[lanes, T, 4]` of one video with `lanes` settings; row 0 is the given box."""
     blank = frame_ops.blank(shape, video.size)
     frames = itertools.islice(read_frames(video), 1, None)
@@ -161,7 +247,7 @@ def _follow(tracker, params, video: data.Sequence, states, shape: tuple[int, int
     return np.concatenate([given, *map(np.asarray, boxes)])[:len(video.frames)].swapaxes(0, 1)
 
 
-def _score(settings: dict[str, float], videos: Sequence[data.Sequence], tracks: Sequence[np.ndarray]) -> Trial:
+def _score(settings: dict[str, float], videos: Sequence[Video], tracks: Sequence[np.ndarray]) -> Trial:
     rules = metrics.VISIBLE
     scores = [metrics.score_sequence(boxes[video.known], video.boxes[video.known], rules)
               for boxes, video in zip(tracks, videos)]

@@ -42,13 +42,26 @@ class Output:
     polygon: Leaf = None
 
 
+@dataclasses.dataclass(frozen=True)
+class MaskRule:
+    """How a tracker's masks become the pixels of a frame.
+
+    Attributes:
+      threshold: a pixel belongs to the target above it, 0..1.
+      border: value beyond a mask's rim, see `ops.masks`.
+    """
+
+    threshold: float = 0.5
+    border: float = 0.0
+
+
 class Tracker(Protocol):
     """A frozen, hashable dataclass of a net and its settings; equal trackers share one compilation.
 
     `jit`, `scan`, `vmap` (targets, videos, settings) and `pmap` (devices) apply to both methods. The state's
     shapes and dtypes never change; what only scales a number rides in it as an array. The state of a tracker
     that has masks holds the last `mask`, `affine` and `polygon` under these names, at first those of the given
-    box.
+    box; and it has an attribute `mask_rule`, a `MaskRule`.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
@@ -109,6 +122,12 @@ class Result:
     masks: np.ndarray | None = None
     affines: np.ndarray | None = None
     polygons: np.ndarray | None = None
+
+
+def mask_rule_of(tracker: Any) -> MaskRule | None:
+    """The rule of a tracker's masks, of one round another that of the inner one; None for a tracker without any."""
+    own, inner = getattr(tracker, "mask_rule", None), getattr(tracker, "inner", None)
+    return mask_rule_of(inner) if own is None and inner is not None else own
 
 
 def as_frame(frame: Frame | ArrayLike) -> Frame:

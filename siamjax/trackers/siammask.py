@@ -14,7 +14,7 @@ from siamjax.errors import ConfigError
 from siamjax.fields import RIDES, Factor, Share, Within
 from siamjax.ops import crops, masks, rectangles
 from siamjax.trackers import siamrpn
-from siamjax.trackers.base import Output
+from siamjax.trackers.base import MaskRule, Output
 from siamjax.types import Array, ArrayLike, Frame, Params
 
 Rectangle = Literal["min_max", "rotated", "optimised"]
@@ -82,6 +82,11 @@ class SiamMaskTracker(siamrpn.SiamRPNTracker):
     """
 
     config: SiamMaskConfig = SiamMaskConfig()
+
+    @property
+    def mask_rule(self) -> MaskRule:
+        """How its masks become the pixels of a frame."""
+        return MaskRule(self.config.mask_threshold, self.config.mask_border)
 
     def init(self, params: Params, frame: Frame | ArrayLike, box: ArrayLike) -> SiamMaskState:
         """State after the first frame; `box` `[4]` is `xywh`, frame pixels."""

@@ -10,7 +10,9 @@ from PIL import Image
 
 from siamjax.cli.main import run
 from siamjax.data.images import read_image
-from siamjax.evaluation import embedding as embeddings
+from siamjax.evaluation import crop_for
+from siamjax.evaluation.embedding import embed_files
+from siamjax.evaluation.files import embeddings
 from siamjax.weights import embedders
 
 OBJECTS = ("ball", "cup", "key", "pen")
@@ -51,7 +53,7 @@ def test_every_image_gets_the_embedding_it_has_by_itself(gallery, photos, whole)
     assert (found.distance, found.model, found.side) == ("euclidean", whole, "first")
     loaded = embedders.load(whole)
     for row in (0, 7):
-        crop = embeddings.crop_for(loaded, "first", read_image(embeddings.Path(found.files[row])))
+        crop = crop_for(loaded, "first", read_image(embeddings.Path(found.files[row])))
         alone = loaded.embedder.embed(loaded.params, crop[None])[0]
         np.testing.assert_allclose(found.embeddings[row], alone, atol=1e-5)
     found.check_model(loaded, "x")
@@ -60,10 +62,10 @@ def test_every_image_gets_the_embedding_it_has_by_itself(gallery, photos, whole)
 def test_batches_of_any_fill_have_one_program(photos, whole, monkeypatch):
     files = sorted(photos.rglob("*.png"))
     loaded = embedders.load(whole)
-    at_once = embeddings.embed_files(loaded, files, "first")[0]
+    at_once = embed_files(loaded, files, "first")[0]
     monkeypatch.setattr(embeddings, "BATCH", 6)
     seen = []
-    in_three, kept = embeddings.embed_files(loaded, files, "first", seen=lambda: seen.append(1))
+    in_three, kept = embed_files(loaded, files, "first", seen=lambda: seen.append(1))
     np.testing.assert_allclose(in_three, at_once, atol=1e-6)
     assert (kept, len(seen)) == (files, 16)
 

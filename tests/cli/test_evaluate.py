@@ -14,6 +14,7 @@ from siamjax.cli import evaluate as command
 from siamjax.cli.main import run
 from siamjax.data.labels import write_labels
 from siamjax.errors import ConfigError, DataError, OutputError, SourceError
+from siamjax.evaluation import evaluating
 from siamjax.trackers.base import LoadedTracker, Result
 
 
@@ -39,7 +40,7 @@ def loads(monkeypatch):
         return LoadedTracker(StillTracker(), {}, "card", str(model))
 
     monkeypatch.setattr(command, "load_tracker", load_tracker)
-    monkeypatch.setattr(command, "track_frames", hold)
+    monkeypatch.setattr(evaluating, "track_frames", hold)
     return asked
 
 
@@ -252,7 +253,7 @@ def test_a_run_that_fails_at_once_leaves_nothing_and_one_that_fails_later_what_i
             raise SourceError("damaged", "a frame", "replace it")
         return hold(tracker, params, frames, boxes, allowed.pop())
 
-    monkeypatch.setattr(command, "track_frames", fail)
+    monkeypatch.setattr(evaluating, "track_frames", fail)
     for sound, left in (([], set()), ([False], {"one.txt", "one_scores.txt", "one_time.txt"})):
         allowed[:] = sound
         with pytest.raises(SourceError, match="damaged"):

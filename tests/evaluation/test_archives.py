@@ -13,8 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from siamjax.errors import DataError, SiamjaxError, SourceError
-from siamjax.evaluation import embedding as embeddings
-from siamjax.evaluation.files import archives
+from siamjax.evaluation.files import archives, embeddings
 
 GOOD = {"embeddings": np.float32([[1, 2], [3, 4]]), "files": np.array(["a.jpg", "é.jpg"]),
         **{name: np.array(name) for name in embeddings.FIELDS[2:]}}

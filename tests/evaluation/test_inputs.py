@@ -11,7 +11,7 @@ from PIL import Image
 
 from siamjax.data.readers import read_folder
 from siamjax.errors import OutputError
-from siamjax.evaluation import runner
+from siamjax.evaluation import PROTOCOLS, runner
 from siamjax.evaluation.files.inputs import NOTES, Inputs
 from siamjax.trackers.base import Result
 
@@ -45,8 +45,9 @@ class Run:
             return answer(frames, boxes)
 
         entry = runner.Contender("still", track, {"model": "still"})
-        runner.run(entry, read_folder(self.root / "data"), self.root / "out", data_folder=self.root / "data",
-                   protocol=protocol, progress=lambda line: None)
+        rules = PROTOCOLS[protocol]
+        units = rules.prepare(read_folder(self.root / "data"))
+        runner.run(entry, rules, units, self.root / "out", data_folder=self.root / "data", progress=lambda line: None)
         return len(self.tracked)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from siamjax.errors import DataError
 from siamjax.evaluation.metrics import intervals
-from siamjax.evaluation.protocols.one_pass import SequenceScore, TrackerScore
+from siamjax.evaluation.protocols.one_pass import BoxTrackerScore, SequenceScore, interval_of
 from siamjax.ops import metrics
 
 
@@ -23,7 +23,7 @@ def scored(name, overlaps, frames=None):
         rows.append(SequenceScore(str(number), score, score.figures(metrics.VISIBLE), metrics.iou(boxes, truth), boxes,
                                   None, None))
     overall = metrics.score_overall([row.score for row in rows])
-    return TrackerScore(name, overall, overall.figures(metrics.VISIBLE), tuple(rows), {})
+    return BoxTrackerScore(name, overall, overall.figures(metrics.VISIBLE), tuple(rows), {})
 
 
 def test_it_covers_the_true_mean_about_as_often_as_it_says():
@@ -44,8 +44,8 @@ def test_equal_values_have_no_width_and_the_same_seed_draws_the_same():
 def test_a_small_difference_on_every_sequence_is_seen_where_both_are_paired():
     overlaps = np.linspace(0.2, 0.9, 9)
     worse, better = scored("worse", overlaps), scored("better", overlaps + 0.05)
-    alone = intervals.figure_of(better, "auc", metrics.VISIBLE)
-    paired = intervals.figure_of(better, "auc", metrics.VISIBLE, against=worse)
+    alone = interval_of(better, "auc", metrics.VISIBLE)
+    paired = interval_of(better, "auc", metrics.VISIBLE, against=worse)
     assert alone.mean == pytest.approx(better.figures.auc)
     assert paired.mean == pytest.approx(better.figures.auc - worse.figures.auc)
     assert alone.low < worse.figures.auc < alone.high
@@ -57,12 +57,12 @@ def test_sequences_weigh_as_the_convention_says(pooled):
     convention = dataclasses.replace(metrics.VISIBLE, pooled=pooled)
     tracker = scored("one", [0.2, 0.8], frames=[5, 41])
     overall = metrics.score_overall([row.score for row in tracker.sequences], convention).figures(convention)
-    assert intervals.figure_of(tracker, "auc", convention).mean == pytest.approx(overall.auc)
+    assert interval_of(tracker, "auc", convention).mean == pytest.approx(overall.auc)
 
 
 def test_sequences_without_a_frame_that_counts_are_left_out():
     tracker = scored("one", [0.2, 0.8, 0.5], frames=[5, 5, 1])  # the first frame is given
-    assert intervals.figure_of(tracker, "auc", metrics.VISIBLE).mean == pytest.approx(tracker.figures.auc)
+    assert interval_of(tracker, "auc", metrics.VISIBLE).mean == pytest.approx(tracker.figures.auc)
 
 
 @pytest.mark.parametrize("values", [[], [0.5, float("nan")]])
@@ -73,4 +73,4 @@ def test_nothing_is_drawn_from_nothing(values):
 
 def test_trackers_of_different_sequences_are_not_paired():
     with pytest.raises(DataError, match="one and two"):
-        intervals.figure_of(scored("one", [0.2, 0.8]), "auc", metrics.VISIBLE, against=scored("two", [0.2]))
+        interval_of(scored("one", [0.2, 0.8]), "auc", metrics.VISIBLE, against=scored("two", [0.2]))

@@ -16,10 +16,10 @@ from siamjax.errors import DataError
 from siamjax.evaluation import runner
 from siamjax.evaluation.files import masks as mask_files
 from siamjax.evaluation.metrics import davis
-from siamjax.evaluation.protocols import video_objects as mask_scoring
-from siamjax.evaluation.reports import masks as mask_reports
+from siamjax.evaluation.protocols.base import by_video
+from siamjax.evaluation.protocols.video_objects import Rotated, VideoObjects, scorable
 from siamjax.ops.masks import filled_box
-from siamjax.trackers.base import LoadedTracker, Result
+from siamjax.trackers.base import LoadedTracker, MaskRule, Result
 from siamjax.trackers.siammask import SiamMaskConfig
 
 SIZE, FRAMES = (64, 96), 6
@@ -64,6 +64,10 @@ class FakeTracker:
     config: SiamMaskConfig | str
     net: str = "none"
 
+    @property
+    def mask_rule(self):
+        return None if isinstance(self.config, str) else MaskRule(MASKED.mask_threshold, MASKED.mask_border)
+
 
 def follow(tracker, params, frames, boxes):
     """Boxes that stay; the mask is the lower half of the box at first, then nothing from the last frame on."""
@@ -82,11 +86,12 @@ def follow(tracker, params, frames, boxes):
 
 
 def scored(folder, output, config=MASKED, track=follow):
-    sequences = mask_scoring.scorable(read_folder(folder))
+    protocol = VideoObjects()
+    units = protocol.prepare(read_folder(folder), lambda line: None)
     [entry] = runner.contenders([LoadedTracker(FakeTracker(config=config), {}, "card", "fake")], track)
     lines = []
-    runner.run(entry, sequences, output, data_folder=folder, protocol="davis", progress=lines.append)
-    return mask_scoring.score_tracker(output / "fake", sequences), sequences, lines
+    runner.run(entry, protocol, units, output, data_folder=folder, progress=lines.append)
+    return protocol.score(output / "fake", units), [one for unit in units for one in unit.objects], lines
 
 
 def lower_half(x, y):
@@ -127,7 +132,7 @@ def test_figures_are_those_by_hand(folder, tmp_path):
     assert moving.worst_frame == FRAMES - 2
     assert score.figures["mask"].j.mean == pytest.approx(np.mean([rows[name].figures["mask"].j.mean for name in
                                                                   ("one", "pair/a", "pair/b")]))
-    assert rows["turned"].rotated == mask_scoring.Rotated(pytest.approx(1), pytest.approx(0.5))
+    assert rows["turned"].rotated == Rotated(pytest.approx(1), pytest.approx(0.5))
     assert score.rotated == rows["turned"].rotated
     assert not rows["turned"].frames
     assert np.isnan(rows["turned"].figures["mask"].j_and_f)
@@ -184,15 +189,15 @@ def test_a_stopped_run_goes_on_where_it_was(folder, tmp_path):
 def test_what_cannot_be_started_or_scored_is_said_before_work(folder, tmp_path):
     (folder / "one/masks/000.png").unlink()
     with pytest.raises(DataError, match=r"first mask is missing \(one\)"):
-        mask_scoring.scorable(read_folder(folder))
+        scorable(read_folder(folder))
     Image.fromarray(np.zeros(SIZE, bool)).save(folder / "one/masks/000.png")
     with pytest.raises(DataError, match="first mask is empty"):
-        mask_scoring.scorable(read_folder(folder))
+        scorable(read_folder(folder))
     Image.fromarray(np.zeros((9, 9), bool)).save(folder / "one/masks/000.png")
     with pytest.raises(DataError, match="9x9 px and its annotations are for 96x64"):
-        mask_scoring.scorable(read_folder(folder))
+        scorable(read_folder(folder))
     with pytest.raises(DataError, match="no sequence has masks"):
-        mask_scoring.scorable(read_folder(folder / "plain"))
+        scorable(read_folder(folder / "plain"))
 
 
 def test_frames_without_a_true_mask_do_not_count(folder, tmp_path):
@@ -227,7 +232,8 @@ def test_damaged_masks_of_a_run_are_named(folder, tmp_path, damage):
 
 def test_reports_hold_every_figure_and_nothing_from_elsewhere(folder, tmp_path):
     score, sequences, _ = scored(folder, tmp_path / "out")
-    page = mask_reports.write_reports(tmp_path / "out", [score], sequences, data_folder=folder, protocol="davis")
+    found = VideoObjects().report([score], by_video(sequences), data_folder=folder, output=tmp_path / "out")
+    page = found.write(tmp_path / "out")
     report = json.loads((tmp_path / "out/report.json").read_text())
     [tracker] = report["trackers"]
     assert tracker["figures"]["j"]["mean"] == pytest.approx(score.figures["mask"].j.mean)
@@ -242,7 +248,7 @@ def test_reports_hold_every_figure_and_nothing_from_elsewhere(folder, tmp_path):
     assert text.count("data:image/jpeg;base64,") == 3
     assert 'src="http' not in text
     assert "filled box" in text
-    table = mask_reports.table([score])
+    table = str(found)
     assert f"{score.figures['mask'].j_and_f:.3f}" in table
     assert "ellipse" in table
     assert "rotated" in table

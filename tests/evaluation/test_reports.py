@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+from importlib import resources
 
 import numpy as np
 import pytest
@@ -16,9 +17,10 @@ import pytest
 from siamjax.errors import DataError
 from siamjax.evaluation import runner
 from siamjax.evaluation.files import results
-from siamjax.evaluation.protocols import one_pass as scoring
-from siamjax.evaluation.reports import boxes as reports
-from siamjax.evaluation.reports import page, plots
+from siamjax.evaluation.protocols.base import ranked
+from siamjax.evaluation.protocols.one_pass import OnePass, summary
+from siamjax.evaluation.reports import plots
+from siamjax.evaluation.reports.table import Column, Table
 from siamjax.ops import metrics
 
 VOID = {"meta", "img", "path", "polyline"}
@@ -53,15 +55,24 @@ class Checker(html.parser.HTMLParser):
         return [attributes for name, attributes in self.seen if name == tag]
 
 
+def units(sequences):
+    return OnePass().prepare(sequences)
+
+
+def write_reports(output, scores, sequences, data_folder, convention=metrics.VISIBLE):
+    OnePass(convention).report(scores, units(sequences), data_folder=data_folder, output=output).write(output)
+
+
 @pytest.fixture
 def scored(perfect, still, drifting, fake_track, sequences, data_folder, tmp_path):
     """Scores `[perfect, still, drifting]` from files, under any convention."""
     entries = runner.contenders([still, drifting, perfect], fake_track)
     for entry in entries:
-        runner.run(entry, sequences, tmp_path / "out", data_folder=data_folder, progress=lambda line: None)
+        runner.run(entry, OnePass(), units(sequences), tmp_path / "out", data_folder=data_folder,
+                   progress=lambda line: None)
 
     def score(convention=metrics.VISIBLE):
-        return [scoring.score_tracker(tmp_path / "out" / e.name, sequences, convention) for e in entries]
+        return [OnePass(convention).score(tmp_path / "out" / e.name, units(sequences)) for e in entries]
 
     return score
 
@@ -69,12 +80,12 @@ def scored(perfect, still, drifting, fake_track, sequences, data_folder, tmp_pat
 @pytest.fixture
 def written(scored, sequences, data_folder, tmp_path):
     output = tmp_path / "out"
-    reports.write_reports(output, scored(), sequences, data_folder=data_folder, convention=metrics.VISIBLE)
+    write_reports(output, scored(), sequences, data_folder)
     return output
 
 
 def test_scores_are_those_by_hand(scored):
-    best, *_, worst = scoring.ranked(scored())
+    best, *_, worst = ranked(scored())
     assert (best.name, worst.name) == ("perfect", "drifting")
     assert best.figures.auc == pytest.approx(20 / 21)
     assert best.figures.precision == 1
@@ -125,15 +136,15 @@ def test_the_json_report_has_every_figure(written, scored):
     assert perfect["run"]["model"] == "perfect"
 
 
-def test_figures_that_do_not_exist_are_null(scored):
+def test_figures_that_do_not_exist_are_null(scored, sequences, data_folder, tmp_path):
     tracker = scored()[0]
     without = dataclasses.replace(
         tracker, sequences=tuple(dataclasses.replace(row, seconds=None) for row in tracker.sequences)
     )
-    report = reports.as_json([without], [], data_folder=runner.Path("data"), convention=metrics.VISIBLE,
-                             protocol="ope")  # fmt: skip
+    write_reports(tmp_path, [without], sequences, data_folder)
+    report = json.loads((tmp_path / "report.json").read_text())
     assert report["trackers"][0]["frames_per_second"] is None
-    assert "-" in reports.table([without]).splitlines()[-1].split()
+    assert "-" in str(summary([without])).splitlines()[-1].split()
 
 
 def test_the_page_needs_nothing_from_outside(written):
@@ -164,9 +175,7 @@ def test_the_page_can_be_read_aloud(written):
 
 
 def test_one_tracker_alone_shows_all_figures(scored, sequences, data_folder, tmp_path):
-    reports.write_reports(
-        tmp_path / "out", scored()[2:], sequences, data_folder=data_folder, convention=metrics.VISIBLE
-    )
+    write_reports(tmp_path / "out", scored()[2:], sequences, data_folder)
     checker = Checker((tmp_path / "out/report.html").read_text())
     assert len(checker.all("table")) == 2
     assert not [cell for cell in checker.all("td") if "best" in cell.get("class", "")]
@@ -175,7 +184,7 @@ def test_one_tracker_alone_shows_all_figures(scored, sequences, data_folder, tmp
 @pytest.mark.parametrize("name", metrics.CONVENTIONS)
 def test_page_and_json_name_the_convention_and_its_rule(scored, sequences, data_folder, tmp_path, name):
     convention = metrics.CONVENTIONS[name]
-    reports.write_reports(tmp_path, scored(convention), sequences, data_folder=data_folder, convention=convention)
+    write_reports(tmp_path, scored(convention), sequences, data_folder, convention)
     report = json.loads((tmp_path / "report.json").read_text())
     assert (report["convention"]["name"], report["convention"]["rule"]) == (name, convention.rule)
     text = Checker((tmp_path / "report.html").read_text()).text
@@ -188,15 +197,13 @@ def test_a_share_above_one_stays_in_its_picture():
     drawn = plots.line_plot("t", "d", "x", "y", [plots.Curve(0, np.arange(3), np.array([0.5, 1.0, 1.4]))])
     heights = [float(point.split(",")[1]) for point in re.search(r'polyline .*points="([^"]*)"', drawn)[1].split()]
     assert heights[1] == heights[2] == plots.TOP < heights[0]
-    assert "--share:100.0%" in page.cells_of([1.4], bar=True)[0]
+    assert "--share:100.0%" in Table([Column("x", bar=True)], [[1.4]]).to_html()
 
 
 def test_names_cannot_break_the_page(scored, sequences, data_folder, tmp_path):
     name = '<script>alert("x")</script>&'
     trackers = [dataclasses.replace(tracker, name=name) for tracker in scored()[:2]]
-    reports.write_reports(
-        tmp_path, trackers, sequences, data_folder=data_folder, convention=metrics.VISIBLE
-    )
+    write_reports(tmp_path, trackers, sequences, data_folder)
     checker = Checker((tmp_path / "report.html").read_text())
     assert not checker.all("script")
     assert name in checker.text
@@ -205,17 +212,17 @@ def test_names_cannot_break_the_page(scored, sequences, data_folder, tmp_path):
 def test_a_frame_that_cannot_be_read_is_said(scored, sequences, data_folder, tmp_path):
     trackers = scored()[:1]
     sequences[0].frames[4].unlink()
-    reports.write_reports(tmp_path, trackers, sequences, data_folder=data_folder, convention=metrics.VISIBLE)
+    write_reports(tmp_path, trackers, sequences, data_folder)
     checker = Checker((tmp_path / "report.html").read_text())
     assert "cannot be read" in checker.text
     assert len(checker.all("img")) == 2
 
 
 def test_the_table_is_ranked_and_can_be_markdown(scored):
-    lines = reports.table(scored()).splitlines()
+    lines = str(summary(scored())).splitlines()
     assert [line.split()[0] for line in lines[2:]] == ["perfect", "still", "drifting"]
     assert lines[2].split() == ["perfect", "0.952", "1.000", "1.000", "100.0"]
-    markdown = reports.table(scored(), markdown=True).splitlines()
+    markdown = summary(scored()).to_markdown().splitlines()
     assert all(line.startswith("| ") and line.endswith(" |") and line.count("|") == 6 for line in markdown)
 
 
@@ -242,7 +249,7 @@ def test_curves_are_drawn_where_their_values_are():
 
 
 def test_every_class_of_the_page_has_a_style(written):
-    style = (page.resources.files("siamjax") / "assets/report.css").read_text()
+    style = (resources.files("siamjax") / "assets/report.css").read_text()
     used = {
         name
         for _, attributes in Checker((written / "report.html").read_text()).seen
@@ -293,7 +300,7 @@ def test_the_reference_run_gives_the_recorded_figure_from_its_files(shared, tmp_
     for file in (shared / "golden/real_runs/siamfc_2016").glob("*.txt"):
         shutil.copy(file, tmp_path / "siamfc_2016/raw")
     sequences = read_folder(shared / "sequences")
-    score = scoring.score_tracker(tmp_path / "siamfc_2016", sequences)
+    score = OnePass().score(tmp_path / "siamfc_2016", units(sequences))
     assert score.figures.auc == pytest.approx(0.702, abs=5e-4)
     assert score.figures.precision == pytest.approx(0.827, abs=5e-4)
     assert results.RECORD not in os.listdir(tmp_path / "siamfc_2016")

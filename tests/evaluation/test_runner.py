@@ -8,19 +8,26 @@ import numpy as np
 import pytest
 
 from siamjax.errors import ConfigError, DataError, OutputError, SourceError
-from siamjax.evaluation import runner
-from siamjax.evaluation.files import results
-from siamjax.evaluation.protocols.base import one_pass
+from siamjax.evaluation import protocols, runner
+from siamjax.evaluation.files import records, results
+from siamjax.evaluation.protocols.base import Unit, frames_per_second
+from siamjax.evaluation.protocols.one_pass import OnePass
 
 
 def contender(loaded, track):
     return runner.contenders([loaded], track)[0]
 
 
+def one_pass(track, sequence, seen=lambda: None):
+    """The result of one sequence."""
+    [result] = OnePass().follow(track, Unit((sequence,)), seen)
+    return result
+
+
 def run(entry, sequences, output, folder):
     """Runs and returns what was said meanwhile."""
     lines = []
-    runner.run(entry, sequences, output, data_folder=folder, progress=lines.append)
+    runner.run(entry, OnePass(), OnePass().prepare(sequences), output, data_folder=folder, progress=lines.append)
     return lines
 
 
@@ -117,22 +124,20 @@ def test_sequences_are_checked_before_work(sequences):
             runner.check_sequences([sequences[0], dataclasses.replace(sequences[1], name=other)])
 
 
-def test_an_unknown_protocol_names_those_there_are(perfect, fake_track, sequences, tmp_path):
-    with pytest.raises(ConfigError, match=r"unknown protocol 'vot' .*choose one of: ope"):
-        runner.run(
-            contender(perfect, fake_track), sequences, tmp_path, data_folder=tmp_path, protocol="vot"
-        )
+def test_an_unknown_protocol_names_those_there_are():
+    with pytest.raises(ConfigError, match=r"unknown protocol 'vot' .*choose one of: ope, davis"):
+        protocols.find("vot")
 
 
 def test_a_record_tells_what_made_the_results(perfect):
-    record = runner.describe(perfect)
+    record = records.describe(perfect)
     assert record["model"] == "perfect"
     assert record["tracker"]["config"]["speed"] == 0.0
     assert {"python", "siamjax", "jax", "numpy"} <= record["versions"].keys()
-    other = runner.describe(dataclasses.replace(perfect, params={}))
+    other = records.describe(dataclasses.replace(perfect, params={}))
     assert record["weights_sha256"] != other["weights_sha256"]
 
 
 def test_speed_leaves_the_start_out():
-    assert runner.frames_per_second(np.array([9.0, 0.1, 0.1])) == pytest.approx(10)
-    assert np.isnan(runner.frames_per_second(np.array([9.0])))
+    assert frames_per_second([np.array([9.0, 0.1, 0.1])]) == pytest.approx(10)
+    assert np.isnan(frames_per_second([np.array([9.0])]))

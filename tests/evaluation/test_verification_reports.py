@@ -17,9 +17,8 @@ from siamjax.data.readers import open_objects
 from siamjax.data.synthetic import SyntheticConfig, make_tracks
 from siamjax.errors import DataError
 from siamjax.evaluation.held_out import settings_for
-from siamjax.evaluation.protocols import pairs as verification_scoring
-from siamjax.evaluation.reports import embedding_plot, verification_page
-from siamjax.evaluation.reports import pairs as verification_reports
+from siamjax.evaluation.protocols import pairs
+from siamjax.evaluation.reports import embedding_plot
 from siamjax.nets.alexnet import AlexNet, Stage
 from siamjax.nets.contrastive import EmbeddingHead, PseudoSiamese, Tower
 from siamjax.nets.embedder import EmbedderConfig
@@ -46,7 +45,7 @@ def tracks():
 
 @pytest.fixture(scope="module")
 def scores(loaded, tracks):
-    return verification_scoring.score(loaded, tracks, pairs=100, seed=4)
+    return pairs.score(loaded, tracks, pairs=100, seed=4)
 
 
 def test_figures_are_those_of_the_drawn_pairs(scores, tracks):
@@ -82,14 +81,14 @@ def test_a_pair_can_be_drawn_again_by_its_number(scores, tracks):
 
 def test_single_images_are_moved_and_both_kinds_are_scored(loaded, tracks):
     singles = [Single(track) for track in tracks]
-    kinds = verification_scoring.score(loaded, [*tracks, *singles], pairs=32)
+    kinds = pairs.score(loaded, [*tracks, *singles], pairs=32)
     assert [score.kind for score in kinds] == ["frames", "images"]
     still, moved = (settings_for(loaded.embedder.config, moved=moved) for moved in (False, True))
     assert moved[0].patch_size > still[0].patch_size == 31
     # A similar pair is one image twice, and yet at a distance: chance moved them.
     assert kinds[1].distance[kinds[1].similar].min() > 0
     with pytest.raises(DataError, match="one object only"):
-        verification_scoring.score(loaded, singles[:1], pairs=32)
+        pairs.score(loaded, singles[:1], pairs=32)
 
 
 class Single:
@@ -103,16 +102,16 @@ class Single:
 @pytest.fixture(scope="module")
 def written(loaded, scores, tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
-    verification_reports.write_reports(folder, loaded, scores, data_name="<shapes>", split="all", seed=4)
+    pairs.report(loaded, scores, data_name="<shapes>", split="all", seed=4).write(folder)
     return folder
 
 
 def test_the_json_has_every_figure_and_no_infinity(written, scores):
     report = json.loads((written / "report.json").read_text(), parse_constant=pytest.fail)
-    [pairs] = report["pairs"]
-    assert pairs["area"] == scores[0].curve.area
-    assert len(pairs["curve"]["threshold"]) == len(pairs["curve"]["true_accept"]) == len(scores[0].curve.threshold) - 1
-    assert pairs["at_model_threshold"]["threshold"] == 0.4
+    [kind] = report["pairs"]
+    assert kind["area"] == scores[0].curve.area
+    assert len(kind["curve"]["threshold"]) == len(kind["curve"]["true_accept"]) == len(scores[0].curve.threshold) - 1
+    assert kind["at_model_threshold"]["threshold"] == 0.4
     assert report["model"]["embedder"]["config"]["second"]["modality"] == "sketch"
 
 
@@ -139,7 +138,7 @@ def test_the_page_needs_nothing_from_outside_and_can_be_read_aloud(written, scor
     assert "https:" not in text
     assert not [tag for tag, _ in page.tags if tag in ("script", "link", "shapes", "card")]
     pictures = [attributes for tag, attributes in page.tags if tag == "img"]
-    assert len(pictures) == 1 + sum(map(len, scores[0].most_wrong(verification_page.WRONG)))
+    assert len(pictures) == 1 + sum(map(len, scores[0].most_wrong(pairs.WRONG)))
     assert all(one["src"].startswith("data:image/") and one["alt"] for one in pictures)
     assert all(one.get("role") == "img" and one["aria-label"] for tag, one in page.tags
                if tag == "svg" and one.get("aria-hidden") != "true")
@@ -180,7 +179,7 @@ def test_the_plane_is_that_of_the_largest_variance():
 
 
 def test_the_histogram_holds_all_pairs(scores):
-    edges, similar, different = verification_page.histogram(scores[0])
+    edges, similar, different = pairs.histogram(scores[0])
     assert edges[0] == 0
     assert edges[-1] >= scores[0].distance.max()
     assert max(similar.max(), different.max()) == 1
@@ -190,7 +189,7 @@ def test_the_histogram_holds_all_pairs(scores):
 @pytest.mark.slow
 def test_the_default_tells_objects_of_unseen_videos_apart_at_its_threshold(shared):
     videos = [track for track in open_objects(shared / "training")[1] if len(track.boxes) > 1]
-    [score] = verification_scoring.score(embedders.load(prepare=True), videos, pairs=1000)
+    [score] = pairs.score(embedders.load(prepare=True), videos, pairs=1000)
     assert score.figures["area"] > 0.95
     errors = score.errors_at(embedders.THRESHOLD)
     assert abs(errors["false_accept"] - errors["false_refuse"]) < 0.04

@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
-
 import jax
 import numpy as np
 
 from siamjax.evaluation.metrics import davis
 from siamjax.ops import labels as label_ops
-from siamjax.trackers.siammask import SiamMaskConfig
+from siamjax.trackers.base import MaskRule
 
 _merge = jax.jit(label_ops.merge, static_argnames="shape")
-
-
-@dataclasses.dataclass(frozen=True)
-class MaskRule:
-    """How a tracker's masks become labels.
-
-    Attributes:
-      threshold: a pixel belongs to the target above it, 0..1.
-      border: value beyond a mask's rim, see `ops.masks`.
-    """
-
-    threshold: float
-    border: float
-
-
-def rule_of(tracker: Any) -> MaskRule | None:
-    """The rule of a tracker; None for one without masks."""
-    config = tracker.config
-    return MaskRule(config.mask_threshold, config.mask_border) if isinstance(config, SiamMaskConfig) else None
 
 
 def from_masks(masks: np.ndarray, affines: np.ndarray, size: tuple[int, int], rule: MaskRule) -> np.ndarray:

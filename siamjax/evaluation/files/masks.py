@@ -11,10 +11,9 @@ from siamjax.data import sequences as data
 from siamjax.data.labels import read_labels, write_labels
 from siamjax.errors import DataError, SourceError
 from siamjax.evaluation.files import label_images, results
-from siamjax.evaluation.files.label_images import MaskRule
 from siamjax.evaluation.metrics import davis
 from siamjax.outputs import check_folder, safe_name
-from siamjax.trackers.base import Result
+from siamjax.trackers.base import MaskRule, Result
 
 
 def write(folder: Path, objects: Sequence[data.Sequence], answers: Sequence[Result], rule: MaskRule | None) -> None:
@@ -24,18 +23,18 @@ def write(folder: Path, objects: Sequence[data.Sequence], answers: Sequence[Resu
       folder: `OUT/TRACKER`.
       objects: of the video; the label of the first is 1.
       answers: one each, all with masks or none.
-      rule: of the tracker's masks.
+      rule: of the tracker's masks; None for one that names none.
     """
     video, size = objects[0], objects[0].size
     target = check_folder(folder / "masks" / results.stem(video.group))
     write_labels(_file(target, video, 0), label_images.stacked([given_mask(one) for one in objects]))
     for number in range(1, len(video.frames)):
-        if rule is None:
+        if answers[0].masks is None:
             labels = label_images.from_boxes(np.stack([answer.boxes[number] for answer in answers]), size)
         else:
             masks = [answer.masks[number] for answer in answers if answer.masks is not None]
             affines = [answer.affines[number] for answer in answers if answer.affines is not None]
-            labels = label_images.from_masks(np.stack(masks), np.stack(affines), size, rule)
+            labels = label_images.from_masks(np.stack(masks), np.stack(affines), size, rule or MaskRule())
         write_labels(_file(target, video, number), labels)
 
 

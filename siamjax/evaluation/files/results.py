@@ -77,6 +77,12 @@ def claim(folder: Path, record: dict[str, object]) -> None:
         write_text(file, json.dumps(record, indent=2) + "\n")
 
 
+def read_record(folder: Path) -> dict[str, object]:
+    """What the run in a tracker's folder was made with; empty where nothing says so."""
+    file = folder / RECORD
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+
 @contextlib.contextmanager
 def unclaimed_if_empty(folders: Listing[Path]) -> Iterator[None]:
     """For a block that may `claim` trackers' folders; if it raises, those in which nothing was tracked go again."""

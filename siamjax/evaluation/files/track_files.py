@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections import deque
+from collections.abc import Sequence as Listing
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -13,15 +15,15 @@ import numpy as np
 from siamjax import stopping
 from siamjax.data.labels import write_labels
 from siamjax.errors import OutputError
-from siamjax.evaluation.drawing.overlay import draw
+from siamjax.evaluation.drawing.annotators import Annotator, draw
 from siamjax.evaluation.files import label_images
-from siamjax.evaluation.files.label_images import MaskRule
 from siamjax.evaluation.files.video_writer import VideoWriter
 from siamjax.outputs import check_folder, leftovers, whole_file
-from siamjax.trackers.base import Output
+from siamjax.trackers.base import MaskRule, Output
 
 COLUMNS = "frame,target,x,y,w,h,score,lost,valid"
 CORNERS = "x1,y1,x2,y2,x3,y3,x4,y4"  # of trackers with masks: the rotated box
+PATH = 120  # frames of which the video can show where a target was
 OURS = re.compile(r"\d{5,}\.png")
 
 
@@ -38,13 +40,16 @@ class TrackFiles:
       rule: of the tracker's masks, None for a tracker without any.
       masks: whether to write the label images.
       given: `[H, W]` uint8 labels of the first frame where they are known; otherwise the given boxes, filled.
+      annotators: what the video shows of each answer; masks, boxes and scores by default.
     Raises:
       OutputError: the folder cannot be written, or its `masks` holds what no earlier run has left there.
     """
 
     def __init__(self, folder: Path, *, fps: float | None, rule: MaskRule | None, masks: bool = True,
-                 given: np.ndarray | None = None):
+                 given: np.ndarray | None = None, annotators: Listing[Annotator] | None = None):
         self.folder, self.fps, self.rule, self.given = folder, fps, rule, given
+        self._annotators = annotators
+        self._path: deque[np.ndarray] = deque(maxlen=PATH)
         self.mask_folder = folder / "masks" if masks and rule is not None else None
         self.lost = self.unreadable = self.count = 0
         self._stack = ExitStack()
@@ -105,8 +110,10 @@ class TrackFiles:
         self._last = image if image is not None else self._last
         labels = self._labels(number, answer)
         if self._video is not None:
+            self._path.append(answer.box[:, :2] + answer.box[:, 2:] / 2)
             self._video.write(draw(self._last, answer.box, scores=answer.score, lost=answer.lost, labels=labels,
-                                   polygons=answer.polygon))
+                                   polygons=answer.polygon, paths=np.stack(self._path, axis=1),
+                                   annotators=self._annotators))
         if self.mask_folder is not None and labels is not None:
             write_labels(self.mask_folder / f"{number:05d}.png", labels)
 

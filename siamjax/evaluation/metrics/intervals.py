@@ -7,8 +7,6 @@ import dataclasses
 import numpy as np
 
 from siamjax.errors import DataError
-from siamjax.evaluation.protocols.one_pass import TrackerScore
-from siamjax.ops.metrics import Convention
 from siamjax.types import ArrayLike
 
 RESAMPLES = 10_000
@@ -48,26 +46,3 @@ def bootstrap(values: ArrayLike, weights: ArrayLike | None = None, *, resamples:
     means = (values * weights)[drawn].sum(axis=1) / weights[drawn].sum(axis=1)
     low, high = np.percentile(means, [50 - COVERED / 2, 50 + COVERED / 2])
     return Interval(float(np.average(values, weights=weights)), float(low), float(high))
-
-
-def figure_of(tracker: TrackerScore, name: str, convention: Convention, *,
-              against: TrackerScore | None = None) -> Interval:
-    """The interval of a tracker's figure, or of its difference to that of another tracker on the same sequences.
-
-    Args:
-      tracker: scored under `convention`.
-      name: of a field of `metrics.Figures`.
-      convention: whether sequences weigh the same or by their frames.
-      against: the other one, which is taken off sequence by sequence.
-    Raises:
-      DataError: the two were scored on different sequences.
-    """
-    rows = [row for row in tracker.sequences if row.score.frames]
-    values = np.array([getattr(row.figures, name) for row in rows])
-    if against is not None:
-        others = {row.name: row for row in against.sequences if row.score.frames}
-        if others.keys() != {row.name for row in rows}:
-            raise DataError(f"{tracker.name} and {against.name} were scored on different sequences", "bootstrap",
-                            "score both on all of them")
-        values = values - [getattr(others[row.name].figures, name) for row in rows]
-    return bootstrap(values, np.array([row.score.frames if convention.pooled else 1 for row in rows]))

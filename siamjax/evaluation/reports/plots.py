@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from html import escape
 
 import numpy as np
+from markupsafe import Markup, escape
 
 NUM_COLOURS = 8
 LEFT, TOP, WIDTH, HEIGHT = 44, 12, 300, 210  # of the plotting area, in SVG units
@@ -27,7 +27,7 @@ class Curve:
     y: np.ndarray
 
 
-def line_plot(title: str, description: str, x_label: str, y_label: str, curves: Sequence[Curve]) -> str:
+def line_plot(title: str, description: str, x_label: str, y_label: str, curves: Sequence[Curve]) -> Markup:
     """An SVG of curves over a common x axis, y from 0 to 1; what lies above is drawn at 1.
 
     Args:
@@ -64,18 +64,16 @@ def line_plot(title: str, description: str, x_label: str, y_label: str, curves: 
     for curve in reversed(curves):  # the best lies on top
         points = " ".join(at(float(x), float(y)) for x, y in zip(curve.x, curve.y))
         parts.append(f'<polyline class="line {_paint(curve.index)} points="{points}"/>')
-    return "".join([*parts, "</svg>"])
+    return Markup("".join([*parts, "</svg>"]))
 
 
-def swatch(index: int) -> str:
+def swatch(index: int) -> Markup:
     """A short piece of a tracker's line, for legends."""
-    return (
-        '<svg class="swatch" viewBox="0 0 24 8" aria-hidden="true">'
-        f'<polyline class="line {_paint(index)} points="0,4 24,4"/></svg>'
-    )
+    return Markup('<svg class="swatch" viewBox="0 0 24 8" aria-hidden="true">'
+                  f'<polyline class="line {_paint(index)} points="0,4 24,4"/></svg>')
 
 
-def sparkline(overlaps: Sequence[np.ndarray], indices: Sequence[int], description: str) -> str:
+def sparkline(overlaps: Sequence[np.ndarray], indices: Sequence[int], description: str) -> Markup:
     """A small SVG of overlaps over time, one line a tracker; gaps where the target is absent.
 
     Long sequences are thinned to 200 points, each the lowest of its stretch, so that no failure is hidden.
@@ -98,7 +96,7 @@ def sparkline(overlaps: Sequence[np.ndarray], indices: Sequence[int], descriptio
             points = [f"{(start + k) * step:.1f},{1 + height * (1 - y):.1f}" for k, y in enumerate(run)]
             points += points if len(points) == 1 else []
             parts.append(f'<polyline class="line thin {_paint(index)} points="{" ".join(points)}"/>')
-    return "".join([*parts, "</svg>"])
+    return Markup("".join([*parts, "</svg>"]))
 
 
 def _paint(index: int) -> str:

@@ -10,8 +10,8 @@ from siamjax.data.config import DataConfig
 from siamjax.data.pools import usable_frames
 from siamjax.data.readers import read_folder
 from siamjax.errors import DataError
+from siamjax.evaluation import OnePass, Unit
 from siamjax.evaluation.files import results
-from siamjax.evaluation.protocols import one_pass as scoring
 from siamjax.ops import metrics
 from siamjax.trackers.base import Result
 
@@ -63,6 +63,6 @@ def test_conventions_hear_of_the_list(tmp_path, convention, precision):
     boxes = np.repeat([[10.0, 12, 30, 20]], COUNT, axis=0)
     results.claim(tmp_path / "t", {})
     results.write_run(tmp_path / "t", found.name, Result(boxes, np.ones(COUNT), flags, ~flags, np.ones(COUNT)))
-    score = scoring.score_tracker(tmp_path / "t", [found], metrics.CONVENTIONS[convention])
+    score = OnePass(metrics.CONVENTIONS[convention]).score(tmp_path / "t", [Unit((found,))])
     assert score.figures.precision == pytest.approx(precision)
     assert score.figures.normalised_precision == pytest.approx(precision)
