@@ -57,3 +57,51 @@ def test_the_check_sees_an_import_inside_a_function(tmp_path):
     path = tmp_path / "x.py"
     path.write_text("def f():\n    from siamjax.training import step\n")
     assert siamjax_imports(path) == {"training"}
+
+
+def deep_imports(path: Path, layer: str) -> set[str]:
+    """Modules inside of a layer that a file imports, its face left aside."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [node.module or ""] if isinstance(node, ast.ImportFrom) else \
+            [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        found |= {name for name in names if name.startswith(f"siamjax.{layer}.")}
+    return found
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "cli").glob("*.py")), ids=lambda path: path.stem)
+def test_commands_know_the_face_of_the_evaluation_only(path):
+    assert deep_imports(path, "evaluation") == set()
+
+
+def test_every_name_of_the_face_is_there():
+    from siamjax import evaluation
+
+    assert sorted(evaluation.__all__) == sorted(evaluation._HOMES)
+    for name in evaluation.__all__:
+        assert getattr(evaluation, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = evaluation.nothing
+
+
+# What a folder of the evaluation may know of the others; its own modules besides, and those of `evaluation/` none.
+WITHIN = {"metrics": set(), "drawing": set(), "files": {"drawing", "metrics"},
+          "reports": {"drawing", "files", "metrics"},
+          "protocols": {"drawing", "files", "metrics", "reports", "held_out"}}
+
+
+@pytest.mark.parametrize("folder", WITHIN)
+def test_folders_of_the_evaluation_look_down(folder):
+    files = list((ROOT / "evaluation" / folder).glob("*.py"))
+    assert files
+    for path in files:
+        seen = {name.split(".")[2] for name in deep_imports(path, "evaluation")}
+        assert seen <= WITHIN[folder] | {folder}, path.name
+
+
+def test_no_command_and_no_verb_asks_which_protocol_it_is():
+    for path in (ROOT / "cli/evaluate.py", ROOT / "evaluation/evaluating.py", ROOT / "evaluation/runner.py"):
+        text = path.read_text()
+        assert "OnePass" not in text
+        assert "VideoObjects" not in text
+        assert "if rules" not in text

@@ -19,6 +19,7 @@ def evaluate(
     protocol: str = "ope",
     convention: str = "visible",
     settings: Annotated[Settings, tyro.conf.arg(name="set")] = (),
+    rescore: bool = False,
 ) -> None:
     """Scores models on a folder of sequences, side by side.
 
@@ -35,7 +36,11 @@ def evaluate(
       convention: how boxes are scored under ope: visible, otb, uav123, got10k, lasot, got10k_lasot, pysot, pytracking,
         pytracking_uav, pytracking_valid; docs/evaluate.md says whose rules these are.
       settings: a setting of all trackers, e.g. tracker.scale_lr=0.5.
+      rescore: track nothing, and score all results that are in output, e.g. of an earlier version.
     """
-    models = (load_tracker(name, settings) for name in model or (zoo.DEFAULT,))
-    found = evaluation.evaluate(data, output, models=models, protocol=protocol, convention=convention)
+    if rescore:
+        found = evaluation.rescore(data, output, protocol=protocol, convention=convention)
+    else:
+        models = (load_tracker(name, settings) for name in model or (zoo.DEFAULT,))
+        found = evaluation.evaluate(data, output, models=models, protocol=protocol, convention=convention)
     print(f"\n{found.report}\n\nconvention {found.report.rule}\nreport: {found.page}")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     )
     from siamjax.evaluation.drawing.sheets import contact_sheet
     from siamjax.evaluation.embedding import Embedded, crop_for, embed, make_embed
-    from siamjax.evaluation.evaluating import Evaluation, evaluate
+    from siamjax.evaluation.evaluating import Evaluation, evaluate, rescore
     from siamjax.evaluation.files.embeddings import Embeddings
     from siamjax.evaluation.files.track_files import TrackFiles
     from siamjax.evaluation.files.track_folder import default_folder, noted
@@ -40,7 +40,7 @@ __all__ = [
     "Mask", "Match", "Matches", "OnePass", "Protocol", "Report", "RotatedBox", "Score", "Table", "Trace", "TrackFiles",
     "TrackerScore", "Trial", "Tuning", "Unit", "Verification", "VideoObjects", "VideoWriter", "annotate", "best",
     "calibrate", "contact_sheet", "crop_for", "default_folder", "draw", "embed", "evaluate", "grid", "make_embed",
-    "match", "noted", "scatter", "trials", "tune", "verify",
+    "match", "noted", "rescore", "scatter", "trials", "tune", "verify",
 ]
 
 _NAMES = {
@@ -48,7 +48,7 @@ _NAMES = {
     "drawing.annotators": ("Annotator", "Answer", "Box", "Mask", "RotatedBox", "Score", "Trace", "annotate", "draw"),
     "drawing.sheets": ("contact_sheet",),
     "embedding": ("Embedded", "crop_for", "embed", "make_embed"),
-    "evaluating": ("Evaluation", "evaluate"),
+    "evaluating": ("Evaluation", "evaluate", "rescore"),
     "files.embeddings": ("Embeddings",),
     "files.track_files": ("TrackFiles",),
     "files.track_folder": ("default_folder", "noted"),

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from siamjax.data.readers import open_videos
+from siamjax.errors import DataError
 from siamjax.evaluation import protocols, runner
 from siamjax.evaluation.files import results
 from siamjax.evaluation.files.inputs import Inputs
-from siamjax.evaluation.protocols.base import DEFAULT_CONVENTION, Protocol
+from siamjax.evaluation.protocols.base import DEFAULT_CONVENTION, Protocol, Unit
 from siamjax.evaluation.reports.report import Report
 from siamjax.evaluation.reports.table import Table
 from siamjax.outputs import folder_for
@@ -85,6 +86,29 @@ def evaluate(data: str | Path, output: str | Path, *, models: Iterable[LoadedTra
                 runner.claim(entry, rules, units, output, data_folder=data, inputs=inputs)
             for entry in entries:
                 runner.run(entry, rules, units, output, data_folder=data, inputs=inputs, progress=say)
+    return _reported(rules, units, folders, data, output)
+
+
+def rescore(data: str | Path, output: str | Path, *, protocol: str | Protocol = "ope",
+            convention: str = DEFAULT_CONVENTION, say: Callable[[str], object] = print) -> Evaluation:
+    """Scores the result files that are there, whatever made them, e.g. an earlier version; nothing is tracked.
+
+    Arguments, what comes back and errors are those of `evaluate`; besides:
+
+    Raises:
+      DataError: there are no results, or results of some sequences are missing.
+    """
+    data, output = Path(data), Path(output)
+    rules = protocols.find(protocol).under(convention)
+    units = rules.prepare(open_videos(data), say)
+    runner.check_sequences([one for unit in units for one in unit.objects])
+    folders = sorted(raw.parent for raw in output.glob("*/raw") if raw.is_dir())
+    if not folders:
+        raise DataError("there are no results to score", str(output), "give the output folder of an evaluation")
+    return _reported(rules, units, folders, data, output)
+
+
+def _reported(rules: Protocol, units: Sequence[Unit], folders: Sequence[Path], data: Path, output: Path) -> Evaluation:
     scores = tuple(rules.score(folder, units) for folder in folders)
     report = rules.report(scores, units, data_folder=data, output=output)
     return Evaluation(scores, report, report.write(output))

@@ -67,7 +67,7 @@ def scatter(options: Mapping[str, Sequence[float]], count: int, seed: int) -> li
 
 
 def trials(loaded: LoadedTracker, videos: Sequence[Video], settings: Sequence[Mapping[str, float]], *,
-           lanes: int = LANES, progress: Callable[[str], None] = print) -> Iterator[Trial]:
+           lanes: int = LANES, progress: Callable[[str], object] = print) -> Iterator[Trial]:
     """Scores settings one after the other, one pass over the videos for each `lanes` of them.
 
     Args:

@@ -7,6 +7,7 @@ import dataclasses
 import io
 import math
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Literal
 
 from markupsafe import Markup
@@ -146,7 +147,7 @@ class Table:
             return False
         among = ([other[place] for other in self.rows] if self.best == "column"
                  else [other for each, other in zip(self.columns, row) if each.compared])
-        known = [other for other in among if isinstance(other, (int, float)) and math.isfinite(other)]
+        known = [other for other in among if not isinstance(other, (str, Rich)) and math.isfinite(other)]
         return len(among) > 1 and bool(known) and value == max(known)
 
     def _texts(self, missing: str) -> tuple[list[Column], list[list[str]]]:
@@ -163,10 +164,10 @@ def _plain(value: Value) -> str:
 
 
 def _is_missing(value: Value) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
+    return not isinstance(value, (str, Rich)) and not math.isfinite(value)
 
 
 def _figure(value: Value, digits: int, missing: str) -> str:
     if _is_missing(value):
         return missing
-    return str(value) if isinstance(value, int) else f"{value:.{digits}f}"
+    return str(value) if isinstance(value, Integral) else f"{value:.{digits}f}"
