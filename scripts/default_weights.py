@@ -24,6 +24,7 @@ from siamjax.cpu import tune_cpu
 from siamjax.data.readers import open_split
 from siamjax.data.sequences import Sequence
 from siamjax.errors import ConfigError
+from siamjax.evaluation.metrics import calibration
 from siamjax.ops import metrics
 from siamjax.settings import replace_by_path
 from siamjax.trackers.base import LoadedTracker
@@ -194,34 +195,20 @@ def calibrate(loaded: LoadedTracker, videos: list[Sequence]) -> tuple[float, flo
         result = follow(measuring, video)[0]
         overlap = metrics.iou(result.boxes[1:], np.nan_to_num(video.boxes[1:]))
         known = (overlap >= 0.5) | (overlap == 0)
-        peaks.append(logit(result.scores[1:][known]) / SCALE)
+        peaks.append(calibration.log_odds(result.scores[1:][known]) / SCALE)
         there.append(overlap[known] > 0)
         foreign = [video.read(0), *(other.read(n) for n in range(min(FOREIGN, len(other.frames))))]
-        peaks.append(logit(follow(measuring, video, foreign)[0].scores[1:]) / SCALE)
+        peaks.append(calibration.log_odds(follow(measuring, video, foreign)[0].scores[1:]) / SCALE)
         there.append(np.zeros(len(foreign) - 1, bool))
     x, y = np.concatenate(peaks).astype(np.float64), np.concatenate(there)
     weight = np.where(y, 0.5 / y.sum(), 0.5 / (~y).sum())
-    a, b = logistic_fit(x, y, weight)
+    fit = calibration.fit(x, y, weight, ridge=0.0)
+    a, b = float(fit.slope[0]), fit.offset
     p = 1 / (1 + np.exp(-(a * x + b)))
     print(f"{y.sum()} frames with the target, mean score {p[y].mean():.2f}; "
           f"{(~y).sum()} without, {p[~y].mean():.2f}")
     # Lost is said late rather than wrongly: 1 in 50 of the frames with the target fall below.
     return a, b, round(float(np.quantile(p[y], 0.02)), 2)
-
-
-def logit(score: np.ndarray) -> np.ndarray:
-    score = np.clip(score.astype(np.float64), 1e-7, 1 - 1e-7)
-    return np.log(score / (1 - score))
-
-
-def logistic_fit(x: np.ndarray, y: np.ndarray, weight: np.ndarray, steps: int = 50) -> tuple[float, float]:
-    """Weighted logistic regression of `y` on `x` by Newton's method."""
-    features, theta = np.stack([x, np.ones_like(x)], 1), np.zeros(2)
-    for _ in range(steps):
-        p = 1 / (1 + np.exp(-features @ theta))
-        curvature = (features * (weight * p * (1 - p))[:, None]).T @ features + 1e-9 * np.eye(2)
-        theta = theta + np.linalg.solve(curvature, features.T @ (weight * (y - p)))
-    return float(theta[0]), float(theta[1])
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def test_batches_of_any_fill_have_one_program(photos, whole, monkeypatch):
     files = sorted(photos.rglob("*.png"))
     loaded = embedders.load(whole)
     at_once = embed_files(loaded, files, "first")[0]
-    monkeypatch.setattr(embeddings, "BATCH", 6)
+    monkeypatch.setattr("siamjax.evaluation.embedding.BATCH", 6)
     seen = []
     in_three, kept = embed_files(loaded, files, "first", seen=lambda: seen.append(1))
     np.testing.assert_allclose(in_three, at_once, atol=1e-6)
