@@ -73,14 +73,13 @@ def test_the_models_own_file_may_be_calibrated_and_again(photos, model, tmp_path
 
 
 def test_a_net_of_words_is_scored_by_its_words(embedder_files, tmp_path, monkeypatch, capsys):
-    from siamjax.cli import verify as command
     from siamjax.data.synthetic import SyntheticConfig, make_tracks
 
     size = {"height": 64, "width": 80, "min_size": 20, "max_size": 30}
     small = make_tracks(SyntheticConfig(videos=4, frames=2, objects=2, **size))
     colours = zip(sorted({track.description for track in small}), ("red", "green", "blue") * 9)
     said = {description: word for description, word in colours}
-    monkeypatch.setattr(command, "make_tracks",
+    monkeypatch.setattr("siamjax.evaluation.protocols.pairs.make_tracks",
                         lambda *_, **__: [Said(track, said[track.description]) for track in small])
     assert run(["verify", "--model", str(embedder_files / "words.safetensors"), "--output", str(tmp_path), "--pairs",
                 "100"]) == 0
