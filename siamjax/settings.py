@@ -190,3 +190,22 @@ def differences(old: Any, new: Any, path: str = "") -> list[str]:
         return [line for key in sorted(old.keys() | new.keys())
                 for line in differences(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))]
     return [] if old == new else [f"{path}: {old!r}, now {new!r}"]
+
+
+def at(settings: Any, path: str) -> Any:
+    """The setting at a dotted path."""
+    return functools.reduce(getattr, path.split("."), settings)
+
+
+def replaced(settings: T, changes: typing.Mapping[str, Any]) -> T:
+    """`settings` with other values at dotted paths."""
+    own = {name: value for name, value in changes.items() if "." not in name}
+    within: dict[str, dict[str, Any]] = {}
+    for path, value in changes.items():
+        name, _, rest = path.partition(".")
+        if rest:
+            within.setdefault(name, {})[rest] = value
+    own |= {name: replaced(getattr(settings, name), inner) for name, inner in within.items()}
+    if isinstance(settings, nn.Module):
+        return settings.clone(**own)  # type: ignore[arg-type]
+    return dataclasses.replace(settings, **own)  # type: ignore[type-var]
