@@ -9,10 +9,9 @@ dearest to train, stay as they are.
 import dataclasses
 from pathlib import Path
 
-from siamjax.data.config import wide
-from siamjax.training.experiment import load_experiment
-from siamjax.training.optim import OptimConfig
-from siamjax.weights.zoo import ZOO
+from siamjax.data import wide
+from siamjax.training import OptimConfig, load_experiment
+from siamjax.weights import ZOO
 
 parent = load_experiment(Path(__file__).with_name("fear_xs.py"))
 

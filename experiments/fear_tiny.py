@@ -7,16 +7,10 @@ On the moving shapes, 1,000 steps took 12 minutes of one core. From the first 50
 1.35 to 0.42, and the overlap of the likeliest box with the target rose from 0.08 to 0.68.
 """
 
-from siamjax.data.augment import AugmentConfig, Jitter
-from siamjax.data.pipeline import DataConfig
-from siamjax.nets.anchor_free_heads import PixelwiseHead
-from siamjax.nets.inverted import Block, InvertedTrunk
-from siamjax.nets.siamrpn import SiamRPN
-from siamjax.ops.point_targets import InsideRule
-from siamjax.training.experiment import Experiment
-from siamjax.training.optim import OptimConfig
-from siamjax.training.point_objective import PointObjective
-from siamjax.weights.zoo import ZOO
+from siamjax.data import AugmentConfig, DataConfig, Jitter
+from siamjax.nets import Block, InvertedTrunk, PixelwiseHead, SiamRPN
+from siamjax.training import Experiment, InsideRule, OptimConfig, PointObjective
+from siamjax.weights import ZOO
 
 # FBNet-C at a third of its width and depth: the same strides and sizes, so the tracker's settings are the same too.
 blocks = (Block(8, 3, 2, 3), Block(12, 5, 2, 3), Block(24, 5, 2, 3), Block(24, 5, 1, 3), Block(32, 5, 1, 3))

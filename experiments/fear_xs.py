@@ -15,13 +15,10 @@ not cut to the crop.
 The paper adds an embedding loss and a second exemplar: nobody published weights with them.
 """
 
-from siamjax.data.config import AugmentConfig, DataConfig, Jitter
-from siamjax.nets.anchor_free_heads import PixelwiseHead
-from siamjax.ops.point_targets import InsideRule
-from siamjax.training.experiment import Experiment
-from siamjax.training.optim import OptimConfig
-from siamjax.training.point_objective import PointObjective
-from siamjax.weights.zoo import ZOO
+from siamjax.data import AugmentConfig, DataConfig, Jitter
+from siamjax.nets import PixelwiseHead
+from siamjax.training import Experiment, InsideRule, OptimConfig, PointObjective
+from siamjax.weights import ZOO
 
 published = ZOO["fear_xs"].tracker
 augment = AugmentConfig(

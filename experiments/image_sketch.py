@@ -10,17 +10,20 @@ trunk of the package's SiamFC; the sketch's, a narrow MobileNetV2, starts from n
 scripts/verification.py, seeds 1, 2, 3: videos 0.893, 0.888, 0.905; images 0.931, 0.935, 0.931 (chance 0.5).
 """
 
-from siamjax.data.augment import AugmentConfig, Jitter
-from siamjax.data.config import DataConfig, wide
-from siamjax.nets.alexnet import V1, AlexNet
-from siamjax.nets.contrastive import EmbeddingHead, PseudoSiamese, Tower
-from siamjax.nets.embedder import EmbedderConfig
-from siamjax.nets.layers import Norm
-from siamjax.nets.mobilenet import IMAGENET, MobileNetV2
-from siamjax.ops.views import View
-from siamjax.training.embedding_objective import NTXentObjective
-from siamjax.training.experiment import Experiment
-from siamjax.training.optim import OptimConfig
+from siamjax.data import AugmentConfig, DataConfig, Jitter, wide
+from siamjax.nets import (
+    IMAGENET,
+    V1,
+    AlexNet,
+    EmbedderConfig,
+    EmbeddingHead,
+    MobileNetV2,
+    Norm,
+    PseudoSiamese,
+    Tower,
+    View,
+)
+from siamjax.training import Experiment, NTXentObjective, OptimConfig
 
 jitter = Jitter(shift=4, stretch=0.08)
 augment = AugmentConfig(exemplar_size=95, search_size=95, exemplar=jitter, search=jitter, flip=0.5)

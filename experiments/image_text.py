@@ -10,17 +10,9 @@ scripts/verification.py, seeds 1, 2, 3: 0.929, 0.943, 0.950 (chance 0.5). With 2
 1,280 it was 0.838.
 """
 
-from siamjax.data.augment import AugmentConfig, Jitter
-from siamjax.data.config import DataConfig, wide
-from siamjax.data.synthetic import VOCABULARY, SyntheticConfig
-from siamjax.nets.alexnet import AlexNet, Stage
-from siamjax.nets.contrastive import EmbeddingHead, PseudoSiamese, Tower
-from siamjax.nets.embedder import EmbedderConfig
-from siamjax.nets.text import TextBackbone
-from siamjax.ops.views import View
-from siamjax.training.embedding_objective import NTXentObjective
-from siamjax.training.experiment import Experiment
-from siamjax.training.optim import OptimConfig
+from siamjax.data import VOCABULARY, AugmentConfig, DataConfig, Jitter, SyntheticConfig, wide
+from siamjax.nets import AlexNet, EmbedderConfig, EmbeddingHead, PseudoSiamese, Stage, TextBackbone, Tower, View
+from siamjax.training import Experiment, NTXentObjective, OptimConfig
 
 stages = (Stage(24, 5, 2, pool_stride=2), Stage(48, 3), Stage(64, 3, pool_stride=2), Stage(96, 3))
 augment = AugmentConfig(exemplar_size=63, search_size=63, exemplar=Jitter(shift=3, stretch=0.1), flip=0.5)

@@ -9,11 +9,9 @@ Departures, here and in the files that start from this one: statistics of BatchN
 those of the whole batch, the published ones those of each device; a step whose loss exceeds 10,000 is not skipped.
 """
 
-from siamjax.data.config import DataConfig, pysot
-from siamjax.training.experiment import Experiment
-from siamjax.training.optim import OptimConfig
-from siamjax.training.point_objective import PointObjective
-from siamjax.weights.zoo import ZOO
+from siamjax.data import DataConfig, pysot
+from siamjax.training import Experiment, OptimConfig, PointObjective
+from siamjax.weights import ZOO
 
 augment = pysot(search_size=255, blur=0.2)  # the shifts, stretches and colours of its settings file
 published = ZOO["nanotrack_v1"].tracker

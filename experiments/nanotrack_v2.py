@@ -6,8 +6,8 @@
 import dataclasses
 from pathlib import Path
 
-from siamjax.training.experiment import load_experiment
-from siamjax.weights.zoo import ZOO
+from siamjax.training import load_experiment
+from siamjax.weights import ZOO
 
 parent, published = load_experiment(Path(__file__).with_name("nanotrack_v1.py")), ZOO["nanotrack_v2"].tracker
 

@@ -9,8 +9,8 @@ For GOT-10k, ImageNet VID and DET, YouTube-BB, COCO and LaSOT, 100,000 pairs a s
 import dataclasses
 from pathlib import Path
 
-from siamjax.training.experiment import load_experiment
-from siamjax.weights.zoo import ZOO
+from siamjax.training import load_experiment
+from siamjax.weights import ZOO
 
 parent, published = load_experiment(Path(__file__).with_name("nanotrack_v1.py")), ZOO["nanotrack_v3"].tracker
 

@@ -5,14 +5,10 @@
 Departures from that recipe are those of `AugmentConfig` (one bilinear resampling) and of `PairTable.draw`.
 """
 
-from siamjax.data.augment import AugmentConfig
-from siamjax.data.pipeline import DataConfig
-from siamjax.nets.alexnet import AlexNet
-from siamjax.nets.siamfc import SiamFC
-from siamjax.trackers.siamfc import SiamFCConfig
-from siamjax.training.experiment import Experiment
-from siamjax.training.objectives import LogisticObjective
-from siamjax.training.optim import OptimConfig
+from siamjax.data import AugmentConfig, DataConfig
+from siamjax.nets import AlexNet, SiamFC
+from siamjax.trackers import SiamFCConfig
+from siamjax.training import Experiment, LogisticObjective, OptimConfig
 
 augment = AugmentConfig()
 

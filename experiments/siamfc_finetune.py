@@ -13,14 +13,10 @@ validation videos: start 0.498, trained 0.499, half and half 0.509, a quarter tr
 scripts/default_weights.py). Three times the rate with wider filters of objects gave less: 0.494, and 0.504 mixed.
 """
 
-from siamjax.data.augment import AugmentConfig, Jitter
-from siamjax.data.pipeline import DataConfig
-from siamjax.nets.alexnet import AlexNet
-from siamjax.nets.siamfc import SiamFC
-from siamjax.trackers.siamfc import SiamFCConfig
-from siamjax.training.experiment import Experiment
-from siamjax.training.objectives import LogisticObjective
-from siamjax.training.optim import OptimConfig
+from siamjax.data import AugmentConfig, DataConfig, Jitter
+from siamjax.nets import AlexNet, SiamFC
+from siamjax.trackers import SiamFCConfig
+from siamjax.training import Experiment, LogisticObjective, OptimConfig
 
 augment = AugmentConfig(
     search_size=239,

@@ -6,8 +6,7 @@
 import dataclasses
 from pathlib import Path
 
-from siamjax.training.experiment import load_experiment
-from siamjax.training.optim import OptimConfig
+from siamjax.training import OptimConfig, load_experiment
 
 parent = load_experiment(Path(__file__).with_name("siamfc_finetune.py"))
 

@@ -4,14 +4,10 @@
     siamjax train experiments/siamfc_tiny.py --output runs/tiny --data DIR     # one's own data
 """
 
-from siamjax.data.augment import AugmentConfig, Jitter
-from siamjax.data.pipeline import DataConfig
-from siamjax.nets.alexnet import AlexNet, Stage
-from siamjax.nets.siamfc import SiamFC
-from siamjax.trackers.siamfc import SiamFCConfig
-from siamjax.training.experiment import Experiment
-from siamjax.training.objectives import LogisticObjective
-from siamjax.training.optim import OptimConfig
+from siamjax.data import AugmentConfig, DataConfig, Jitter
+from siamjax.nets import AlexNet, SiamFC, Stage
+from siamjax.trackers import SiamFCConfig
+from siamjax.training import Experiment, LogisticObjective, OptimConfig
 
 # V1 at an eighth of its width: the same strides and sizes, so the tracker's settings are the same too.
 stages = (Stage(12, 11, 2, pool_stride=2), Stage(32, 5, groups=2, pool_stride=2), Stage(48, 3),

@@ -15,12 +15,9 @@ statistics of BatchNorm and the denominators of the loss are those of the whole 
 layer3 learn their BatchNorm as soon as they train, which SiamMask does after a restart only.
 """
 
-from siamjax.data.config import DataConfig, pysot
-from siamjax.training.experiment import Experiment
-from siamjax.training.mask_objective import MaskObjective
-from siamjax.training.optim import OptimConfig
-from siamjax.training.rpn_objective import RPNObjective
-from siamjax.weights.zoo import ZOO
+from siamjax.data import DataConfig, pysot
+from siamjax.training import Experiment, MaskObjective, OptimConfig, RPNObjective
+from siamjax.weights import ZOO
 
 augment = pysot(search_size=255, blur=0.18, grey=0.25)
 published = ZOO["siammask_base"].tracker  # the net, and the settings to track with

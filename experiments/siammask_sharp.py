@@ -14,9 +14,8 @@ the adjust layer, which it never clears); momentum lasts, where SiamMask forgets
 import dataclasses
 from pathlib import Path
 
-from siamjax.training.experiment import load_experiment
-from siamjax.training.optim import OptimConfig
-from siamjax.weights.zoo import ZOO
+from siamjax.training import OptimConfig, load_experiment
+from siamjax.weights import ZOO
 
 parent = load_experiment(Path(__file__).with_name("siammask_base.py"))
 published = ZOO["siammask_sharp"].tracker

@@ -12,16 +12,10 @@ sixteen for the features: figures of a trainer that drew each batch from one fil
 goes through all of them in turn.
 """
 
-from siamjax.data.augment import AugmentConfig, Jitter
-from siamjax.data.config import DataConfig, wide
-from siamjax.nets.alexnet import AlexNet
-from siamjax.nets.guided_mask import GuidedMask, Segment
-from siamjax.nets.similarity_heads import PixelwiseRPN, SimilarityRPN
-from siamjax.trackers.siammask import SiamMaskConfig
-from siamjax.training.experiment import Experiment
-from siamjax.training.features import Cached
-from siamjax.training.mask_windows import MaskWindows, WindowObjective
-from siamjax.training.optim import OptimConfig
+from siamjax.data import AugmentConfig, DataConfig, Jitter, wide
+from siamjax.nets import AlexNet, GuidedMask, PixelwiseRPN, Segment, SimilarityRPN
+from siamjax.trackers import SiamMaskConfig
+from siamjax.training import Cached, Experiment, MaskWindows, OptimConfig, WindowObjective
 
 augment = AugmentConfig(
     search_size=159,

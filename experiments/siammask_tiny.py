@@ -7,11 +7,9 @@
 import dataclasses
 from pathlib import Path
 
-from siamjax.nets.rpn_heads import DepthwiseBranch
-from siamjax.nets.siammask import SiamMask
-from siamjax.trackers.siammask import SiamMaskConfig
-from siamjax.training.experiment import load_experiment
-from siamjax.training.mask_objective import MaskObjective
+from siamjax.nets import DepthwiseBranch, SiamMask
+from siamjax.trackers import SiamMaskConfig
+from siamjax.training import MaskObjective, load_experiment
 
 parent = load_experiment(Path(__file__).with_name("siamrpn_tiny.py"))
 

@@ -11,11 +11,9 @@ images and videos share as `DataConfig` says; statistics of BatchNorm and the de
 the whole batch, PySOT's those of each GPU; PySOT also skips a step whose loss exceeds 10,000.
 """
 
-from siamjax.data.config import DataConfig, pysot
-from siamjax.training.experiment import Experiment
-from siamjax.training.optim import OptimConfig
-from siamjax.training.rpn_objective import RPNObjective
-from siamjax.weights.zoo import ZOO
+from siamjax.data import DataConfig, pysot
+from siamjax.training import Experiment, OptimConfig, RPNObjective
+from siamjax.weights import ZOO
 
 augment = pysot(search_size=255, blur=0.2)
 published = ZOO["siamrpn_alex"].tracker  # the net, and the settings to track with

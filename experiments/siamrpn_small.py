@@ -14,17 +14,10 @@ train` goes through all of them in turn. A depthwise head of 128 channels on the
 validation pairs 0.218 against 0.132 here, and it overfitted; overlap of the best box on those pairs 0.62 against 0.68.
 """
 
-from siamjax.data.augment import AugmentConfig, Jitter
-from siamjax.data.config import DataConfig, wide
-from siamjax.nets.alexnet import AlexNet
-from siamjax.nets.siamrpn import SiamRPN
-from siamjax.nets.similarity_heads import PixelwiseRPN, SimilarityRPN
-from siamjax.ops.anchor_targets import AssignConfig
-from siamjax.trackers.siamrpn import SiamRPNConfig
-from siamjax.training.experiment import Experiment
-from siamjax.training.features import BackboneFeatures, Cached
-from siamjax.training.optim import OptimConfig
-from siamjax.training.rpn_objective import RPNObjective
+from siamjax.data import AugmentConfig, DataConfig, Jitter, wide
+from siamjax.nets import AlexNet, PixelwiseRPN, SiamRPN, SimilarityRPN
+from siamjax.trackers import SiamRPNConfig
+from siamjax.training import AssignConfig, BackboneFeatures, Cached, Experiment, OptimConfig, RPNObjective
 
 augment = AugmentConfig(
     search_size=255,

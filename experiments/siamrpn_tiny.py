@@ -4,16 +4,10 @@
     siamjax train experiments/siamrpn_tiny.py --output runs/tiny_rpn --data DIR     # one's own data
 """
 
-from siamjax.data.augment import AugmentConfig, Jitter
-from siamjax.data.pipeline import DataConfig
-from siamjax.nets.alexnet import AlexNet, Stage
-from siamjax.nets.layers import Norm
-from siamjax.nets.rpn_heads import DepthwiseRPN
-from siamjax.nets.siamrpn import SiamRPN
-from siamjax.trackers.siamrpn import SiamRPNConfig
-from siamjax.training.experiment import Experiment
-from siamjax.training.optim import OptimConfig
-from siamjax.training.rpn_objective import RPNObjective
+from siamjax.data import AugmentConfig, DataConfig, Jitter
+from siamjax.nets import AlexNet, DepthwiseRPN, Norm, SiamRPN, Stage
+from siamjax.trackers import SiamRPNConfig
+from siamjax.training import Experiment, OptimConfig, RPNObjective
 
 # PySOT's AlexNet at an eighth of its width: the same strides and sizes, so the tracker's settings are the same too.
 stages = (Stage(12, 11, 2, pool_stride=2), Stage(32, 5, pool_stride=2), Stage(48, 3), Stage(48, 3),

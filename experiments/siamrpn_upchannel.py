@@ -8,8 +8,8 @@ PySOT has this head and no recipe for it; this is the one of its depthwise head.
 import dataclasses
 from pathlib import Path
 
-from siamjax.training.experiment import load_experiment
-from siamjax.weights.zoo import ZOO
+from siamjax.training import load_experiment
+from siamjax.weights import ZOO
 
 parent = load_experiment(Path(__file__).with_name("siamrpn_alex.py"))
 

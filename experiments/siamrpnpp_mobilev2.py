@@ -10,8 +10,8 @@ backbone is of width 1.0 and for RGB, as ImageNet weights are to be had; PySOT's
 import dataclasses
 from pathlib import Path
 
-from siamjax.training.experiment import load_experiment
-from siamjax.weights.zoo import ZOO
+from siamjax.training import load_experiment
+from siamjax.weights import ZOO
 
 parent = load_experiment(Path(__file__).with_name("siamrpnpp_r50_8gpu.py"))
 published = ZOO["siamrpn_mobilev2"].tracker

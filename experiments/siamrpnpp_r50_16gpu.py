@@ -6,7 +6,7 @@
 import dataclasses
 from pathlib import Path
 
-from siamjax.training.experiment import load_experiment
+from siamjax.training import load_experiment
 
 parent = load_experiment(Path(__file__).with_name("siamrpnpp_r50_8gpu.py"))
 

@@ -12,9 +12,8 @@ Departures: see `siamrpn_alex.py`.
 import dataclasses
 from pathlib import Path
 
-from siamjax.training.experiment import load_experiment
-from siamjax.training.optim import OptimConfig
-from siamjax.weights.zoo import ZOO
+from siamjax.training import OptimConfig, load_experiment
+from siamjax.weights import ZOO
 
 parent = load_experiment(Path(__file__).with_name("siamrpn_alex.py"))
 published = ZOO["siamrpn_r50"].tracker

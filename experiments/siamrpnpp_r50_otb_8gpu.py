@@ -9,9 +9,9 @@ high.
 import dataclasses
 from pathlib import Path
 
-from siamjax.data.config import pysot
-from siamjax.training.experiment import load_experiment
-from siamjax.weights.zoo import ZOO
+from siamjax.data import pysot
+from siamjax.training import load_experiment
+from siamjax.weights import ZOO
 
 parent = load_experiment(Path(__file__).with_name("siamrpnpp_r50_8gpu.py"))
 published = ZOO["siamrpn_r50_otb"].tracker

@@ -10,9 +10,8 @@
 import dataclasses
 from pathlib import Path
 
-from siamjax.nets.contrastive import Siamese
-from siamjax.nets.mobilenet import IMAGENET, MobileNetV2
-from siamjax.training.experiment import load_experiment
+from siamjax.nets import IMAGENET, MobileNetV2, Siamese
+from siamjax.training import load_experiment
 
 parent = load_experiment(Path(__file__).with_name("verify_objects.py"))
 trunk = MobileNetV2(width=1.0, used_layers=(5, 6, 7), layout=IMAGENET, normalise=True)

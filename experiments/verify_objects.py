@@ -12,15 +12,9 @@ scripts/verification.py, seeds 1, 2, 3: two frames of a video 0.956, 0.957, 0.95
 pairs). With its fifth convolution pooled instead: 0.938 untrained, 0.947 trained.
 """
 
-from siamjax.data.augment import AugmentConfig, Jitter
-from siamjax.data.config import DataConfig, wide
-from siamjax.nets.alexnet import V1, AlexNet
-from siamjax.nets.contrastive import EmbeddingHead, Siamese
-from siamjax.nets.embedder import EmbedderConfig
-from siamjax.nets.layers import Norm
-from siamjax.training.embedding_objective import TripletObjective
-from siamjax.training.experiment import Experiment
-from siamjax.training.optim import OptimConfig
+from siamjax.data import AugmentConfig, DataConfig, Jitter, wide
+from siamjax.nets import V1, AlexNet, EmbedderConfig, EmbeddingHead, Norm, Siamese
+from siamjax.training import Experiment, OptimConfig, TripletObjective
 
 jitter = Jitter(shift=6, stretch=0.1, contrast=0.2, brightness=20)
 augment = AugmentConfig(exemplar_size=127, search_size=127, exemplar=jitter, search=jitter, flip=0.5)

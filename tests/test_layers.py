@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import siamjax
+from siamjax import faces
 
 ROOT = Path(siamjax.__file__).parent
 # `outputs` writes files whole or not at all: evaluation, training, weights and the command line all do.
 # `stopping` is asked by every long loop whether it may go on.
 BASE = {"types", "errors", "precision", "rngs", "outputs", "settings", "stopping", "fields",
-        "user_code"}
+        "user_code", "faces"}
 TOOLS = {"ops", "nets", "trackers", "weights", "data"}
 MAY_IMPORT = {"ops": set(), "nets": {"ops"}, "trackers": {"ops", "nets"}, "weights": {"ops", "nets", "trackers"},
               "data": {"ops"}, "training": TOOLS, "evaluation": TOOLS}
@@ -74,16 +79,6 @@ def test_commands_know_the_face_of_the_evaluation_only(path):
     assert deep_imports(path, "evaluation") == set()
 
 
-def test_every_name_of_the_face_is_there():
-    from siamjax import evaluation
-
-    assert sorted(evaluation.__all__) == sorted(evaluation._HOMES)
-    for name in evaluation.__all__:
-        assert getattr(evaluation, name) is not None
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = evaluation.nothing
-
-
 # What a folder of the evaluation may know of the others; its own modules besides, and those of `evaluation/` none.
 WITHIN = {"metrics": set(), "drawing": set(), "files": {"drawing", "metrics"},
           "reports": {"drawing", "files", "metrics"},
@@ -105,3 +100,48 @@ def test_no_command_and_no_verb_asks_which_protocol_it_is():
         assert "OnePass" not in text
         assert "VideoObjects" not in text
         assert "if rules" not in text
+
+
+# Scripts time, check and make what lies behind the faces.
+FACED = ("nets", "trackers", "weights", "data", "training", "evaluation")
+FACES = {"siamjax", *(f"siamjax.{package}" for package in FACED)}
+GUIDES = sorted((ROOT.parent / "docs").glob("*.md"))
+
+
+def imported_modules(code: str) -> set[str]:
+    """Modules of the package that names are imported from; `from siamjax.ops import boxes` names a module itself."""
+    nodes = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Import | ast.ImportFrom)]
+    return {module for node in nodes
+            for module in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names])
+            if module.split(".")[0] == "siamjax"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT.parent / "experiments").glob("*.py")), ids=lambda path: path.stem)
+def test_experiments_import_from_faces_only(path):
+    assert imported_modules(path.read_text()) <= FACES
+
+
+@pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.stem)
+def test_guides_import_from_faces_where_there_is_one(path):
+    blocks = re.findall(r"^```python\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL)
+    deep = imported_modules("\n".join(blocks)) - FACES
+    assert not [module for module in deep if ".".join(module.split(".")[:2]) in FACES]
+
+
+@pytest.mark.parametrize("package", sorted(FACES))
+def test_faces_hold_what_they_list_and_modules_beside(package):
+    face = importlib.import_module(package)
+    assert set(face.__all__) == set(faces.homes(package))
+    for name in face.__all__:
+        assert getattr(face, name) is not None
+    assert set(face.__all__) <= set(dir(face))
+    with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'nothing'"):
+        face.nothing  # noqa: B018
+    with pytest.raises(ImportError):
+        exec(f"from {package} import nothing")
+
+
+def test_a_face_loads_nothing_before_it_is_used():
+    code = (f"import sys, {', '.join(sorted(FACES))};"
+            "print(sorted({'jax', 'flax', 'optax', 'numpy', 'grain'} & set(sys.modules)))")
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,9 +1,8 @@
 """Trackers and embedding nets put to the test: what users need of it, each loaded when it is first used."""
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from siamjax.faces import face
 
 if TYPE_CHECKING:
     from siamjax.evaluation.calibrating import Calibration, calibrate
@@ -43,36 +42,4 @@ __all__ = [
     "match", "noted", "rescore", "scatter", "trials", "tune", "verify",
 ]
 
-_NAMES = {
-    "calibrating": ("Calibration", "calibrate"),
-    "drawing.annotators": ("Annotator", "Answer", "Box", "Mask", "RotatedBox", "Score", "Trace", "annotate", "draw"),
-    "drawing.sheets": ("contact_sheet",),
-    "embedding": ("Embedded", "crop_for", "embed", "make_embed"),
-    "evaluating": ("Evaluation", "evaluate", "rescore"),
-    "files.embeddings": ("Embeddings",),
-    "files.track_files": ("TrackFiles",),
-    "files.track_folder": ("default_folder", "noted"),
-    "files.video_writer": ("VideoWriter",),
-    "matching": ("Match", "Matches", "match"),
-    "protocols": ("PROTOCOLS",),
-    "protocols.base": ("Protocol", "TrackerScore", "Unit"),
-    "protocols.one_pass": ("OnePass",),
-    "protocols.video_objects": ("VideoObjects",),
-    "reports.report": ("Report",),
-    "reports.table": ("Column", "Table"),
-    "tuning": ("Trial", "Tuning", "best", "grid", "scatter", "trials", "tune"),
-    "verifying": ("Verification", "verify"),
-}
-_HOMES = {name: home for home, names in _NAMES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    found = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = found
-    return found
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = face(__name__)

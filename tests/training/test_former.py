@@ -1,7 +1,7 @@
 """A training folder that an earlier version wrote goes on; what did not exist then is taken to be as by default.
 
-`former/4bb5760.zip` is the folder of four steps of this experiment at that commit, and `after_8.safetensors` the weights
-of eight.
+`former/4bb5760.zip` is the folder of four steps of this experiment at that commit; `after_8.safetensors` in it are the
+weights of eight.
 """
 
 import dataclasses
