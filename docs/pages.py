@@ -16,7 +16,11 @@ ROOT = Path(__file__).resolve().parents[1]
 WHOLE = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changes.md"}
 FIRST = ("track.md", "train.md", "own_data.md", "evaluate.md", "convert.md", "backbones.md", "siamese.md")
 FACES = ("siamjax", "siamjax.nets", "siamjax.trackers", "siamjax.data", "siamjax.training", "siamjax.evaluation")
-STYLE = "\ndiv.highlight { border: none; padding: 0 }\n.wy-nav-content { max-width: 1000px }\n"
+STYLE = """
+div.highlight { border: none; padding: 0 }
+.wy-nav-content { max-width: 1000px }
+.rst-content table td, .rst-content table th { white-space: normal !important }
+"""
 REMOTE = re.compile(r"<(?:link|script|img|iframe)\b[^>]*\b(?:src|href)=[\"']?(?:https?:)?//[^>]*>")
 BASE = ("siamjax.errors", "siamjax.types", "siamjax.precision")
 
