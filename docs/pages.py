@@ -15,7 +15,8 @@ LOG = logging.getLogger("mkdocs.hooks.pages")
 ROOT = Path(__file__).resolve().parents[1]
 WHOLE = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changes.md"}
 FIRST = ("track.md", "train.md", "own_data.md", "evaluate.md", "convert.md", "backbones.md", "siamese.md")
-FACES = ("siamjax", "siamjax.nets", "siamjax.trackers", "siamjax.data", "siamjax.training", "siamjax.evaluation")
+FACES = ("siamjax", "siamjax.nets", "siamjax.trackers", "siamjax.data", "siamjax.training", "siamjax.evaluation",
+         "siamjax.weights")
 STYLE = """
 div.highlight { border: none; padding: 0 }
 .wy-nav-content { max-width: 1000px }
@@ -67,6 +68,8 @@ def page_of(module: str) -> str:
 
 def face_page(face: str) -> str:
     docstring, names = read(face)
+    if not names:
+        LOG.warning("%s exports nothing", face)
     summary = docstring.partition("\n\n")[0]
     return "\n\n".join([f"# {face}", summary, *(reference(f"{face}.{name}") for name in names)])
 
