@@ -23,6 +23,11 @@ class Outer:
         return self.inner.search_size
 
     @property
+    def squeezed(self) -> bool:
+        """Whether crops have the box's aspect and are squeezed to a square."""
+        return getattr(self.inner, "squeezed", False)
+
+    @property
     def channel_order(self) -> str:
         """Order of channels the net was trained on."""
         return self.inner.channel_order

@@ -19,7 +19,9 @@ from siamjax.data.pipeline import batches, make_sample
 from siamjax.data.synthetic import make_tracks
 from siamjax.errors import ConfigError
 from siamjax.settings import describe, replace_by_path
+from siamjax.trackers.longterm import LongTermConfig
 from siamjax.trackers.siamrpn import as_frame
+from siamjax.trackers.verified import VerifiedConfig
 from siamjax.training import feed, loop, optim, start
 from siamjax.training.experiment import load_experiment
 from siamjax.training.state import new_state
@@ -157,6 +159,15 @@ def test_crops_that_are_not_those_of_the_tracker_are_an_error(name, squeezed, sa
     config = recipe(name)
     with pytest.raises(ConfigError, match=says):
         dataclasses.replace(config, data=dataclasses.replace(config.data, squeezed=squeezed))
+
+
+def test_a_tracker_round_another_is_trained_on_crops_as_that_one_cuts_them():
+    for name in ("fear_tiny", "siamrpn_tiny"):
+        config = recipe(name)
+        for outer in (LongTermConfig(config.tracker), VerifiedConfig(config.tracker)):
+            long = dataclasses.replace(config, tracker=outer)
+            with pytest.raises(ConfigError, match="data.squeezed"):
+                dataclasses.replace(long, data=dataclasses.replace(config.data, squeezed=not config.data.squeezed))
 
 
 def test_settings_of_an_objective_change_by_path():
