@@ -9,6 +9,8 @@ import tyro
 
 from siamjax import evaluation
 from siamjax.cli.common import Settings, load_tracker
+from siamjax.data.readers import find_reader
+from siamjax.precision import Name
 from siamjax.weights import zoo
 
 
@@ -19,6 +21,9 @@ def evaluate(
     protocol: str = "ope",
     convention: str = "visible",
     settings: Annotated[Settings, tyro.conf.arg(name="set")] = (),
+    experiment: str | None = None,
+    reader: str | None = None,
+    precision: Name | None = None,
     rescore: bool = False,
 ) -> None:
     """Scores models on a folder of sequences, side by side.
@@ -36,11 +41,17 @@ def evaluate(
       convention: how boxes are scored under ope: visible, otb, uav123, got10k, lasot, got10k_lasot, pysot, pytracking,
         pytracking_uav, pytracking_valid; docs/evaluate.md says whose rules these are.
       settings: a setting of all trackers, e.g. tracker.scale_lr=0.5.
+      experiment: Python file with `config = Experiment(...)`, whose net and tracker the models that are files are of.
+      reader: Python file with a function `reader(folder)` that lists the sequences of a layout of one's own.
+      precision: float32 or bfloat16, in which the nets compute.
       rescore: track nothing, and score all results that are in output, e.g. of an earlier version.
     """
+    lists = None if reader is None else find_reader(reader)
     if rescore:
-        found = evaluation.rescore(data, output, protocol=protocol, convention=convention)
+        found = evaluation.rescore(data, output, protocol=protocol, convention=convention, reader=lists)
     else:
-        models = (load_tracker(name, settings) for name in model or (zoo.DEFAULT,))
-        found = evaluation.evaluate(data, output, models=models, protocol=protocol, convention=convention)
+        models = (load_tracker(name, settings, experiment=experiment, precision=precision)
+                  for name in model or (zoo.DEFAULT,))
+        found = evaluation.evaluate(data, output, models=models, protocol=protocol, convention=convention,
+                                    reader=lists)
     print(f"\n{found.report}\n\nconvention {found.report.rule}\nreport: {found.page}")

@@ -20,6 +20,7 @@ from siamjax.data.video import USUAL_RATE, open_source
 from siamjax.errors import BoxError, ConfigError, DataError
 from siamjax.evaluation import TrackFiles, default_folder, noted
 from siamjax.ops.boxes import checked
+from siamjax.precision import Name
 from siamjax.trackers.base import mask_rule_of
 from siamjax.trackers.loop import track_frames
 from siamjax.weights.zoo import DEFAULT
@@ -36,6 +37,8 @@ def track(
     masks: bool = True,
     max_pixels: int = MAX_PIXELS,
     settings: Annotated[Settings, tyro.conf.arg(name="set")] = (),
+    experiment: str | None = None,
+    precision: Name | None = None,
 ) -> None:
     """Follows one or many targets and writes tracks.csv and an overlay video, and masks where the model has them.
 
@@ -53,6 +56,8 @@ def track(
       masks: write masks/NNNNN.png, one a frame, if the model has masks.
       max_pixels: larger pictures are refused, before memory is taken for them.
       settings: tracker.KEY=VALUE, e.g. tracker.num_scales=5; may be given several times.
+      experiment: Python file with `config = Experiment(...)`, whose net and tracker a model that is a file is of.
+      precision: float32 or bfloat16, in which the net computes.
     """
     objects = None if init_mask is None else read_objects(init_mask)
     if objects is not None and box:
@@ -65,7 +70,7 @@ def track(
         given = truth[:1]
     else:
         given = boxes_for(source, box)
-    loaded = load_tracker(model, settings)
+    loaded = load_tracker(model, settings, experiment=experiment, precision=precision)
     rule = mask_rule_of(loaded.tracker)
     with ExitStack() as stack:
         frames = stack.enter_context(open_source(source, max_pixels=max_pixels))

@@ -9,6 +9,7 @@ import tyro
 
 from siamjax import evaluation
 from siamjax.cli.common import Settings, load_tracker
+from siamjax.data.readers import find_reader
 from siamjax.errors import ConfigError
 from siamjax.weights import zoo
 
@@ -22,6 +23,8 @@ def tune(
     seed: int = 0,
     lanes: int = 16,
     settings: Annotated[Settings, tyro.conf.arg(name="set")] = (),
+    experiment: str | None = None,
+    reader: str | None = None,
 ) -> None:
     """Tries settings of a tracker on the validation videos of a folder, many in one program.
 
@@ -36,10 +39,13 @@ def tune(
       seed: of what is drawn.
       lanes: settings that one program follows.
       settings: a setting that is the same for all, e.g. tracker.search_size=287.
+      experiment: Python file with `config = Experiment(...)`, whose net and tracker a model that is a file is of.
+      reader: Python file with a function `reader(folder)` that lists the videos of a layout of one's own.
     """
     options = dict(map(read_options, grid))
-    found = evaluation.tune(data, output, options, model=load_tracker(model, settings), random=random, seed=seed,
-                            lanes=lanes)
+    loaded = load_tracker(model, settings, experiment=experiment)
+    found = evaluation.tune(data, output, options, model=loaded, random=random, seed=seed, lanes=lanes,
+                            reader=None if reader is None else find_reader(reader))
     print(f"\n{found.table.to_markdown()}\n\n{found.videos} videos, convention visible; every trial: {found.file}")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from siamjax.data.readers import open_videos
+from siamjax.data.readers import Reader, open_videos
 from siamjax.errors import DataError
 from siamjax.evaluation import protocols, runner
 from siamjax.evaluation.files import results
@@ -54,7 +54,7 @@ class Evaluation:
 
 def evaluate(data: str | Path, output: str | Path, *, models: Iterable[LoadedTracker | str | Path] = (),
              protocol: str | Protocol = "ope", convention: str = DEFAULT_CONVENTION,
-             say: Callable[[str], object] = print) -> Evaluation:
+             reader: Reader | None = None, say: Callable[[str], object] = print) -> Evaluation:
     """Scores trackers on a folder of sequences, side by side.
 
     A run that was stopped goes on where it was; a finished one is scored anew, e.g. under another convention.
@@ -66,6 +66,7 @@ def evaluate(data: str | Path, output: str | Path, *, models: Iterable[LoadedTra
         not looked at before the data is known to be good.
       protocol: one of one's own; or a name of `PROTOCOLS`, a Python file with a `protocol`, or `package.module:NAME`.
       convention: whose rules boxes are scored after.
+      reader: lists the sequences of `data`; by default the layout is recognised.
       say: is told what is left out and how far the trackers are, line by line.
     Raises:
       ConfigError: an unknown protocol or convention.
@@ -75,7 +76,7 @@ def evaluate(data: str | Path, output: str | Path, *, models: Iterable[LoadedTra
     """
     data, output = Path(data), Path(output)
     rules = protocols.find(protocol).under(convention)
-    units = rules.prepare(open_videos(data), say)
+    units = rules.prepare(open_videos(data, reader), say)
     runner.check_sequences([one for unit in units for one in unit.objects])
     with folder_for(output):
         loaded = [one if isinstance(one, LoadedTracker) else zoo.load(one) for one in models] or [zoo.load(zoo.DEFAULT)]
@@ -90,7 +91,8 @@ def evaluate(data: str | Path, output: str | Path, *, models: Iterable[LoadedTra
 
 
 def rescore(data: str | Path, output: str | Path, *, protocol: str | Protocol = "ope",
-            convention: str = DEFAULT_CONVENTION, say: Callable[[str], object] = print) -> Evaluation:
+            convention: str = DEFAULT_CONVENTION, reader: Reader | None = None,
+            say: Callable[[str], object] = print) -> Evaluation:
     """Scores the result files that are there, whatever made them, e.g. an earlier version; nothing is tracked.
 
     Arguments, what comes back and errors are those of `evaluate`; besides:
@@ -100,7 +102,7 @@ def rescore(data: str | Path, output: str | Path, *, protocol: str | Protocol = 
     """
     data, output = Path(data), Path(output)
     rules = protocols.find(protocol).under(convention)
-    units = rules.prepare(open_videos(data), say)
+    units = rules.prepare(open_videos(data, reader), say)
     runner.check_sequences([one for unit in units for one in unit.objects])
     folders = sorted(raw.parent for raw in output.glob("*/raw") if raw.is_dir())
     if not folders:

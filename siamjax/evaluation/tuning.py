@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from siamjax.data.readers import open_split
+from siamjax.data.readers import Reader, open_split
 from siamjax.data.sequences import Sequence as Video
 from siamjax.errors import ConfigError, DataError
 from siamjax.evaluation.files import records
@@ -141,7 +141,7 @@ class Tuning:
 
 def tune(data: str | Path, output: str | Path, options: Mapping[str, Sequence[float]], *,
          model: LoadedTracker | str | Path = zoo.DEFAULT, random: int = 0, seed: int = 0, lanes: int = LANES,
-         say: Callable[[str], object] = print) -> Tuning:
+         reader: Reader | None = None, say: Callable[[str], object] = print) -> Tuning:
     """Tries settings of a tracker on the validation videos of a folder, many in one program.
 
     Only the videos that validation.txt names are looked at: scores after a choice belong to other ones.
@@ -154,6 +154,7 @@ def tune(data: str | Path, output: str | Path, options: Mapping[str, Sequence[fl
       random: try this many settings drawn between the least and the largest value of each, not the grid.
       seed: of what is drawn.
       lanes: settings that one program follows.
+      reader: lists the videos of `data`; by default the layout is recognised.
       say: is told how far it is, line by line.
     Raises:
       ConfigError: nothing to try, or a setting that is unknown, out of range, or of the program's shape.
@@ -168,7 +169,7 @@ def tune(data: str | Path, output: str | Path, options: Mapping[str, Sequence[fl
     if not (data / "validation.txt").is_file():
         raise DataError("there is no validation split", str(data / "validation.txt"),
                         "name the videos to tune on in it, one a line")
-    videos = [video for video in open_split(data)[1] if len(video.frames) > 1]
+    videos = [video for video in open_split(data, reader)[1] if len(video.frames) > 1]
     loaded = model if isinstance(model, LoadedTracker) else zoo.load(model)
     tried = scatter(options, random, seed) if random else grid(options)
     running = trials(loaded, videos, [{}, *tried], lanes=lanes, progress=say)

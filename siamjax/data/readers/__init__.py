@@ -3,8 +3,8 @@
 from siamjax.data.readers.albums import read_albums
 from siamjax.data.readers.coco import read_coco
 from siamjax.data.readers.davis import read_davis
-from siamjax.data.readers.detect import open_data, open_objects, open_split, open_videos
+from siamjax.data.readers.detect import Reader, find_reader, open_data, open_objects, open_split, open_videos
 from siamjax.data.readers.folder import read_folder
 
-__all__ = ["open_data", "open_objects", "open_split", "open_videos", "read_albums", "read_coco", "read_davis",
-           "read_folder"]
+__all__ = ["Reader", "find_reader", "open_data", "open_objects", "open_split", "open_videos", "read_albums",
+           "read_coco", "read_davis", "read_folder"]

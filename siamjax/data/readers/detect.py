@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence as Listing
 from pathlib import Path
+from typing import TypeAlias
 
 from siamjax.data.readers.albums import is_albums, read_albums
 from siamjax.data.readers.coco import read_coco
@@ -13,19 +15,36 @@ from siamjax.data.sequences import Sequence, Track
 from siamjax.data.split import AnyTrack, split
 from siamjax.data.text import read_text
 from siamjax.errors import DataError
+from siamjax.user_code import load_object
+
+Reader: TypeAlias = Callable[[Path], list[Sequence]]  # lists the tracks of a folder
 
 
-def open_data(path: str | Path) -> list[Sequence]:
+def find_reader(given: str | Path) -> Reader:
+    """A reader of one's own: the function `reader` of `FILE.py`, or `FILE.py:NAME` or `package.module:NAME`.
+
+    Raises:
+      ConfigError: there is none.
+    """
+    return load_object(given, Callable, "reader", what="reader")  # type: ignore[type-abstract]
+
+
+def open_data(path: str | Path, reader: Reader | None = None) -> list[Sequence]:
     """Lists all tracks under a folder.
 
     The folder holds sequences (`NAME/groundtruth.txt`), or is one; or it holds one or more of a COCO pair
     (`annotations.json` beside `images/`), sequences in `videos/`, and videos in the layout of DAVIS
     (`JPEGImages/` beside `Annotations/`). Their groups are called `images/STEM`, `videos/NAME` and `NAME`.
 
+    Args:
+      path: the folder.
+      reader: of another layout; by default those above.
     Raises:
       DataError: nothing of the kind is there, or what is there has an error.
     """
     root = Path(path)
+    if reader is not None:
+        return _read(reader, root)
     tracks = read_folder(root / "videos", prefix="videos/") if (root / "videos").is_dir() else []
     if is_davis(root):
         tracks += read_davis(root)
@@ -34,17 +53,19 @@ def open_data(path: str | Path) -> list[Sequence]:
     return tracks or read_folder(root)
 
 
-def open_videos(path: str | Path) -> list[Sequence]:
+def open_videos(path: str | Path, reader: Reader | None = None) -> list[Sequence]:
     """Lists the videos of a folder that trackers are to be run over: in the layout of DAVIS, or else `read_folder`'s.
 
     Raises:
       DataError: as `open_data`.
     """
     root = Path(path)
+    if reader is not None:
+        return _read(reader, root)
     return read_davis(root) if is_davis(root) else read_folder(root)
 
 
-def open_split(path: str | Path) -> tuple[list[Sequence], list[Sequence]]:
+def open_split(path: str | Path, reader: Reader | None = None) -> tuple[list[Sequence], list[Sequence]]:
     """`(train, validation)` tracks of a folder; `validation.txt` in it, where there, names the latter.
 
     `validation.txt` has one group a line, see `split.named_groups`.
@@ -52,10 +73,10 @@ def open_split(path: str | Path) -> tuple[list[Sequence], list[Sequence]]:
     Raises:
       DataError: as `open_data`; or a line that matches nothing; or nothing left to train on.
     """
-    return _divided(Path(path), open_data(path))
+    return _divided(Path(path), open_data(path, reader))
 
 
-def open_objects(path: str | Path) -> tuple[Listing[Track], Listing[Track]]:
+def open_objects(path: str | Path, reader: Reader | None = None) -> tuple[Listing[Track], Listing[Track]]:
     """`(train, validation)` tracks of a folder for embedding nets: those of `open_split`, or `OBJECT/*.jpg`.
 
     Trackers do not read the latter, since a video that lacks its boxes looks the same.
@@ -64,10 +85,19 @@ def open_objects(path: str | Path) -> tuple[Listing[Track], Listing[Track]]:
       DataError: as `open_split`.
     """
     root = Path(path)
+    if reader is not None:
+        return open_split(root, reader)
     if root.is_dir() and not any(root.iterdir()):
         raise DataError("the folder is empty", str(root),
                         "put the photos of each object into a folder of its own, or give videos with boxes")
     return _divided(root, read_albums(root)) if root.is_dir() and is_albums(root) else open_split(root)
+
+
+def _read(reader: Reader, root: Path) -> list[Sequence]:
+    tracks = list(reader(root))
+    if not tracks:
+        raise DataError("the reader found no tracks", str(root), "give the folder that it is for")
+    return tracks
 
 
 def _divided(root: Path, tracks: list[AnyTrack]) -> tuple[list[AnyTrack], list[AnyTrack]]:
