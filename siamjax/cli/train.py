@@ -9,6 +9,7 @@ import tyro
 
 from siamjax import training
 from siamjax.cli.common import Settings
+from siamjax.data import find_reader
 from siamjax.errors import ConfigError
 from siamjax.training import check_checkpoints, load_experiment
 
@@ -21,6 +22,7 @@ def train(
     data: Path | None = None,
     settings: Annotated[Settings, tyro.conf.arg(name="set")] = (),
     steps: int | None = None,
+    reader: str | None = None,
     check_images: tyro.conf.FlagCreatePairsOff[bool] = False,
     verify: tyro.conf.FlagCreatePairsOff[bool] = False,
 ) -> None:
@@ -33,6 +35,7 @@ def train(
         where there is one, is left out of the training. Without data: moving shapes that the package draws itself.
       settings: a setting of the experiment, e.g. optim.peak_lr=1e-3.
       steps: stop after this step, with weights; the schedule stays that of the experiment.
+      reader: Python file with a function `reader(folder)` that lists the tracks of a layout of one's own.
       check_images: before the training read all images that it may draw, and name those that are damaged; without
         it they are skipped when they are drawn.
       verify: train nothing, but read all checkpoints in the output folder and say which are as they were saved.
@@ -43,7 +46,8 @@ def train(
         raise ConfigError("no experiment is given", "siamjax train", "give an experiment file, e.g. "
                           "experiments/siamfc_tiny.py")
     config = load_experiment(experiment)
-    weights = training.train(config, output, data, settings=settings, stop_at=steps, check_images=check_images)
+    weights = training.train(config, output, data, settings=settings, stop_at=steps, check_images=check_images,
+                             reader=None if reader is None else find_reader(reader))
     print(f"wrote {weights}")
     print(f"track with it: siamjax track SOURCE --model {output}" if config.embedder is None else
           f"how well it tells objects apart: siamjax verify --model {output} --output {output}-verified"

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from siamjax.data.images import read_image
     from siamjax.data.labels import write_labels
     from siamjax.data.pipeline import batches, make_sample
-    from siamjax.data.readers import open_data, open_objects, open_split, read_folder
+    from siamjax.data.readers import Reader, find_reader, open_data, open_objects, open_split, open_videos, read_folder
     from siamjax.data.sample import sample_clip
     from siamjax.data.sequences import DescribedTrack, MaskedTrack, Sequence, Track
     from siamjax.data.synthetic import VOCABULARY, SyntheticConfig, make_tracks
@@ -23,10 +23,12 @@ __all__ = [
     "DescribedTrack",
     "Jitter",
     "MaskedTrack",
+    "Reader",
     "Sequence",
     "SyntheticConfig",
     "Track",
     "batches",
+    "find_reader",
     "make_augment",
     "make_sample",
     "make_tracks",
@@ -34,6 +36,7 @@ __all__ = [
     "open_objects",
     "open_source",
     "open_split",
+    "open_videos",
     "pysot",
     "read_folder",
     "read_image",

@@ -8,7 +8,7 @@ from pathlib import Path
 from siamjax.data.config import DataConfig
 from siamjax.data.damage import check_images as read_all
 from siamjax.data.damage import named
-from siamjax.data.readers import open_objects, open_split
+from siamjax.data.readers import Reader, open_objects, open_split
 from siamjax.data.sequences import Track
 from siamjax.data.synthetic import make_tracks
 from siamjax.errors import ConfigError, DataError
@@ -22,7 +22,7 @@ DRAWN = "the synthetic set"
 
 def train(experiment: Experiment | str | Path, output: str | Path, data: str | Path | None = None, *,
           settings: Sequence[str] = (), stop_at: int | None = None, check_images: bool = False,
-          say: Callable[[str], None] = print) -> Path:
+          reader: Reader | None = None, say: Callable[[str], None] = print) -> Path:
     """Trains an experiment; called again with the same output it goes on from the last checkpoint.
 
     Args:
@@ -33,6 +33,7 @@ def train(experiment: Experiment | str | Path, output: str | Path, data: str | P
       settings: `KEY=VALUE` each, changes of the experiment.
       stop_at: step to stop at, with weights; the schedule stays that of the experiment.
       check_images: first read all images that the training may draw; without it damaged ones are skipped as they come.
+      reader: lists the tracks of `data`; by default the layout is recognised.
       say: is told what was found of the images; the loop itself writes to the standard error.
     Returns:
       The weight file.
@@ -51,7 +52,7 @@ def train(experiment: Experiment | str | Path, output: str | Path, data: str | P
     if data is None:
         tracks = make_tracks(config.synthetic, seed=config.seed)
     else:
-        tracks = (open_split(Path(data)) if config.embedder is None else open_objects(Path(data)))[0]
+        tracks = (open_split if config.embedder is None else open_objects)(Path(data), reader)[0]
     if check_images:
         _check_images(tracks, config.data, DRAWN if data is None else str(data), say)
     name = DRAWN if data is None else Path(data).resolve().name

@@ -26,6 +26,11 @@ Net = TypeVar("Net", bound=nn.Module)
 SHAPES = ((1, 127, 127, 3), (1, 255, 255, 3))  # exemplar and search; any that the net accepts will do
 
 
+def has_form(net: nn.Module) -> bool:
+    """Whether there is anything in `net` to prepare; nets of one's own may have other layers altogether."""
+    return _marked(net) != net
+
+
 def prepare(net: Net, variables: Params, *, shapes: tuple[tuple[int, ...], ...] = SHAPES,
             platform: str | None = None) -> tuple[Net, Params]:
     """Folds and transforms the parameters of every `ConvNorm` that `net` calls, and drops those it does not.
@@ -41,7 +46,7 @@ def prepare(net: Net, variables: Params, *, shapes: tuple[tuple[int, ...], ...] 
       ConfigError: if `net` has no field `prepared` in it.
     """
     prepared = _marked(net)
-    if prepared == net:
+    if not has_form(net):
         raise ConfigError(f"{type(net).__name__} has no part with a field 'prepared' that is unset",
                           where="weights.prepare", do="give the modules that make a ConvNorm this field")
     platform = platform or jax.default_backend()

@@ -82,7 +82,8 @@ def _kind(name: Any, where: str) -> Any:
     kind = KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
         raise WeightsError(f"unknown kind {fields.shown(name)} in the settings", where,
-                           "use a file written by this version of siamjax; for a net of your own pass it yourself")
+                           "use a file written by this version of siamjax; for a net of your own say which with "
+                           "--experiment (in Python: tracker=...)")
     return kind
 
 

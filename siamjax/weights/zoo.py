@@ -39,6 +39,7 @@ from siamjax.trackers.siamrpn import SiamRPNConfig, SiamRPNTracker
 from siamjax.trackers.verified import VerifiedConfig
 from siamjax.types import Params
 from siamjax.weights import files, names, spec, state_dicts, traces
+from siamjax.weights.prepare import has_form
 from siamjax.weights.prepare import prepare as prepare_net
 
 VERSION = importlib_metadata.version("siamjax")
@@ -197,8 +198,9 @@ def load(source: str | Path, *, prepare: bool = True, tracker: Tracker | None = 
     variables = files.load(path)[0]
     if precision is not None:
         tracker = dataclasses.replace(tracker, net=at_precision(tracker.net, precision))
-    if prepare:
-        net, variables = prepare_net(tracker.net, variables)
+    if prepare and has_form(tracker.net):
+        sizes = tracker.config.exemplar_size, tracker.config.search_size
+        net, variables = prepare_net(tracker.net, variables, shapes=tuple((1, size, size, 3) for size in sizes))
         tracker = dataclasses.replace(tracker, net=net)
     variables = jax.tree.map(jnp.asarray, variables)
     return LoadedTracker(tracker, variables, metadata["card"], name)

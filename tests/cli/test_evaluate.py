@@ -35,7 +35,7 @@ def loads(monkeypatch):
     """Names that were asked for; every name is a box that never moves."""
     asked = []
 
-    def load_tracker(model, settings=()):
+    def load_tracker(model, settings=(), **_):
         asked.append((model, settings))
         return LoadedTracker(StillTracker(), {}, "card", str(model))
 
@@ -206,7 +206,7 @@ def test_a_taken_folder_is_known_before_any_tracking(loads, data, tmp_path, monk
 
 @pytest.mark.parametrize("name", ["..", ".", "", "../x", "a/b", "nul", "x" * 300])
 def test_a_model_whose_name_leads_elsewhere_leaves_nothing(loads, data, tmp_path, monkeypatch, name):
-    monkeypatch.setattr(command, "load_tracker", lambda model, settings: LoadedTracker(StillTracker(), {}, "c", name))
+    monkeypatch.setattr(command, "load_tracker", lambda model, *_, **__: LoadedTracker(StillTracker(), {}, "c", name))
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(OutputError, match="cannot be the name of a file"):
         command.evaluate(data, tmp_path / "new" / "out", model=("m",))

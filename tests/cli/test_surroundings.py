@@ -39,9 +39,9 @@ ONE_LINE = {
                             "import jax; jax.config.update('jax_platforms', 'quantum')", "there is: cpu"),
     "a stdout that is full": ("os.dup2(os.open('/dev/full', os.O_WRONLY), 1)", "No space left"),
     "few open files": ("import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (5, 5))", "Too many open files"),
-    "no memory": ("import siamjax.cli.track as c\ndef short(*a): raise MemoryError\nc.load_tracker = short",
+    "no memory": ("import siamjax.cli.track as c\ndef short(*a, **k): raise MemoryError\nc.load_tracker = short",
                   "memory ran out"),
-    "no memory of JAX": ("import siamjax.cli.track as c\ndef short(*a): raise RuntimeError("
+    "no memory of JAX": ("import siamjax.cli.track as c\ndef short(*a, **k): raise RuntimeError("
                          "'RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes')\nc.load_tracker = short",
                          "memory ran out"),
 }

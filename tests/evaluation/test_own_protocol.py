@@ -51,7 +51,7 @@ def file(tmp_path):
 @pytest.fixture
 def trackers(monkeypatch, perfect, still, fake_track):
     """Models by name, which are followed without a device."""
-    monkeypatch.setattr("siamjax.cli.evaluate.load_tracker", lambda name, settings: {"p": perfect, "s": still}[name])
+    monkeypatch.setattr("siamjax.cli.evaluate.load_tracker", lambda name, *_, **__: {"p": perfect, "s": still}[name])
     monkeypatch.setattr(evaluating, "track_frames",
                         lambda tracker, params, frames, boxes, keep_masks: fake_track(tracker, params, frames, boxes))
 
