@@ -1,4 +1,4 @@
-"""Makes the score of `siamrpn_small_lt` the probability that the box holds the target; shows what scores are worth.
+"""Makes the score of a verified tracker the probability that the box holds the target; shows what scores are worth.
 
     python scripts/calibrate.py gather --data DIR --output evidence.npz
     python scripts/calibrate.py fit evidence.npz
@@ -10,14 +10,15 @@ score, its embedding's distance from the target, and whether its box overlaps th
 settings that make a probability of these (Platt 1999) and what they are worth on videos left out of the fit. For
 `siamrpn_small` it takes the targets' own videos as they come: a scale near 1 and an offset near 0 say that the net's
 score is such a probability already. For `siamrpn_small_lt`, which meets absent targets, right and wrong proposals weigh
-the same. `show` compares scores with what came true on other videos, before and after, and writes the reliability
-diagrams: nothing is fitted there.
+the same. `show` compares the scores of any trackers with what came true on other videos, as they are and after a fit on
+all of them but the one in question, and writes the reliability diagrams (`siamjax.evaluation.calibrate`).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +28,13 @@ import tyro
 
 from siamjax import outputs
 from siamjax.cpu import tune_cpu
-from siamjax.data.readers import open_data, open_split
+from siamjax.data.readers import open_split
 from siamjax.data.sequences import Sequence
+from siamjax.evaluation import calibrate
 from siamjax.evaluation.metrics import calibration, verification
-from siamjax.evaluation.reports.calibration_plot import save_diagrams
 from siamjax.ops import frames as frame_ops
 from siamjax.ops import metrics
 from siamjax.trackers import siamrpn
-from siamjax.trackers.base import LoadedTracker
-from siamjax.trackers.longterm import long_term
 from siamjax.trackers.verified import distance_of
 from siamjax.weights import zoo
 
@@ -44,16 +43,17 @@ FOREIGN = 6  # frames of such a video
 EVERY = 3  # of a video's frames, those in which the target is sought as if it were lost
 
 
-def gather(data: Path, output: Path) -> None:
+def gather(data: Path, output: Path, model: str = "siamrpn_small_lt") -> None:
     """Writes what is known of each proposal on the validation split.
 
     Args:
       data: folder with validation.txt.
       output: file to write.
+      model: a tracker that looks twice, long-term round `Verified`.
     """
     tune_cpu()
     outputs.check_folder(output.parent)
-    loaded = zoo.load("siamrpn_small_lt")
+    loaded = zoo.load(model)
     tracker = loaded.tracker
     videos = [track for track in open_split(data)[1] if isinstance(track, Sequence) and len(track.frames) > 1]
     shape = tuple(np.max([frame_ops.bucket(*video.size) for video in videos], axis=0).tolist())
@@ -145,47 +145,21 @@ def figures(score: np.ndarray, right: np.ndarray) -> str:
     return f"{calibration.brier(score, right):.4f}, {width:.4f} ({mass:.4f}), {area:.4f}"
 
 
-def show(data: Path, output: Path) -> None:
-    """Prints and draws claims against what came true, of trackers with a fitted score and without.
+def show(data: Path, output: Path, models: tuple[str, ...] = ("siamfc", "siamrpn_small", "siamrpn_small_lt")) -> None:
+    """Prints and draws claims against what came true, of any trackers with a score.
 
     Args:
       data: folder of sequences; not those that anything was fitted on.
       output: folder for the diagrams.
+      models: zoo names, weight files or folders of trainings.
     """
     tune_cpu()
-    sequences = [track for track in open_data(data) if len(track.boxes) > 1]
-    siamfc, short, long = (zoo.load(name) for name in ("siamfc", "siamrpn_small", "siamrpn_small_lt"))
-    trackers = {"siamfc": {"as it is": siamfc},
-                "siamrpn_small": {"as it is": short},
-                "siamrpn_small_lt": {"before": long_term(short), "after": long}}
-    print("| tracker | scores | frames | right | Brier | error, bins of one width | of one mass | ROC area |\n"
-          "|---|---|---|---|---|---|---|---|", flush=True)
-    for kind, versions in trackers.items():
-        diagrams = {}
-        for name, loaded in versions.items():
-            score, right = claims(loaded, sequences)
-            diagrams[name] = calibration.reliability(score, right)
-            mass = calibration.reliability(score, right, equal="mass").error
-            print(f"| {kind} | {name} | {len(right)} | {right.mean():.3f} | {calibration.brier(score, right):.4f} | "
-                  f"{diagrams[name].error:.4f} | {mass:.4f} | {verification.roc(-score, right).area:.4f} |", flush=True)
-        save_diagrams(output / f"{kind}.png", diagrams, title=f"{kind}, {data.resolve().name}")
+    for model in models:
+        found = calibrate(data, output, model=model, say=lambda line: print(line, file=sys.stderr))
+        print(f"\n{model}\n\n{found.table.to_markdown()}", flush=True)
+        if found.settings:
+            print("\n" + " ".join(f"--set tracker.{name}={value:.4f}" for name, value in found.settings.items()))
     print(f"wrote {output}")
-
-
-def claims(loaded: LoadedTracker, sequences: list[Sequence]) -> tuple[np.ndarray, np.ndarray]:
-    """Scores of all frames after the first, and whether the box was right."""
-    start = jax.jit(functools.partial(loaded.tracker.init, loaded.params))
-    step = jax.jit(functools.partial(loaded.tracker.step, loaded.params))
-    shape = tuple(np.max([frame_ops.bucket(*video.size) for video in sequences], axis=0).tolist())
-    scores, right = [], []
-    for video in sequences:
-        state = start(frame_ops.pad(video.read(0), shape), np.float32(video.boxes[0]))
-        for number in range(1, len(video.frames)):
-            state, output = step(state, frame_ops.pad(video.read(number), shape))
-            overlap = metrics.iou(np.asarray(output.box)[None], video.boxes[number][None])
-            scores.append(float(output.score))
-            right.append(bool(np.nan_to_num(overlap[0]) >= calibration.OVERLAP))
-    return np.array(scores), np.array(right)
 
 
 if __name__ == "__main__":
