@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from siamjax.evaluation.embedding import Embedded, crop_for, embed, make_embed
     from siamjax.evaluation.evaluating import Evaluation, evaluate, rescore
     from siamjax.evaluation.files.embeddings import Embeddings
+    from siamjax.evaluation.files.results import read_record, read_run
     from siamjax.evaluation.files.track_files import TrackFiles
     from siamjax.evaluation.files.track_folder import default_folder, noted
     from siamjax.evaluation.files.video_writer import VideoWriter
@@ -39,7 +40,7 @@ __all__ = [
     "Mask", "Match", "Matches", "OnePass", "Protocol", "Report", "RotatedBox", "Score", "Table", "Trace", "TrackFiles",
     "TrackerScore", "Trial", "Tuning", "Unit", "Verification", "VideoObjects", "VideoWriter", "annotate", "best",
     "calibrate", "contact_sheet", "crop_for", "default_folder", "draw", "embed", "evaluate", "grid", "make_embed",
-    "match", "noted", "rescore", "scatter", "trials", "tune", "verify",
+    "match", "noted", "read_record", "read_run", "rescore", "scatter", "trials", "tune", "verify",
 ]
 
 __getattr__, __dir__ = face(__name__)

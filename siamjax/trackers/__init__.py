@@ -6,7 +6,7 @@ from siamjax.faces import face
 
 if TYPE_CHECKING:
     from siamjax.trackers.anchor_free import AnchorFreeConfig, AnchorFreeTracker
-    from siamjax.trackers.base import LoadedTracker, Output, Result, Tracker, as_frame
+    from siamjax.trackers.base import LoadedTracker, MaskRule, Output, Result, Tracker, as_frame
     from siamjax.trackers.longterm import LongTerm, LongTermConfig, long_term
     from siamjax.trackers.loop import track_frames
     from siamjax.trackers.siamfc import SiamFCConfig, SiamFCTracker
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from siamjax.trackers.stream import Stream
     from siamjax.trackers.verified import Verified, VerifiedConfig
 
-__all__ = ["AnchorFreeConfig", "AnchorFreeTracker", "LoadedTracker", "LongTerm", "LongTermConfig", "Output", "Result",
+__all__ = ["AnchorFreeConfig", "AnchorFreeTracker", "LoadedTracker", "LongTerm", "LongTermConfig", "MaskRule", "Output", "Result",
            "SiamFCConfig", "SiamFCTracker", "SiamMaskConfig", "SiamMaskTracker", "SiamRPNConfig", "SiamRPNTracker",
            "Stream", "Tracker", "Verified", "VerifiedConfig", "as_frame", "long_term", "track_frames"]
 

@@ -18,8 +18,7 @@ from siamjax.evaluation.files import records
 FILE = '''
 import numpy as np
 
-from siamjax.evaluation import Protocol, TrackerScore
-from siamjax.evaluation.files import results
+from siamjax.evaluation import Protocol, TrackerScore, read_record, read_run
 
 
 class Drift(Protocol):
@@ -30,10 +29,10 @@ class Drift(Protocol):
         rows = {}
         for unit in units:
             for one in unit.objects:
-                boxes = results.read_run(folder, one.name, one.boxes).boxes
+                boxes = read_run(folder, one.name, one.boxes).boxes
                 rows[one.name] = {"drift": -float(np.abs(boxes[-1, :2] - one.boxes[-1, :2]).sum())}
         overall = {"drift": float(np.mean([row["drift"] for row in rows.values()]))}
-        return TrackerScore(folder.name, results.read_record(folder), overall, rows)
+        return TrackerScore(folder.name, read_record(folder), overall, rows)
 
 
 protocol = Drift()
