@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from siamjax.trackers.stream import Stream
     from siamjax.trackers.verified import Verified, VerifiedConfig
 
-__all__ = ["AnchorFreeConfig", "AnchorFreeTracker", "LoadedTracker", "LongTerm", "LongTermConfig", "MaskRule", "Output", "Result",
-           "SiamFCConfig", "SiamFCTracker", "SiamMaskConfig", "SiamMaskTracker", "SiamRPNConfig", "SiamRPNTracker",
-           "Stream", "Tracker", "Verified", "VerifiedConfig", "as_frame", "long_term", "track_frames"]
+__all__ = ["AnchorFreeConfig", "AnchorFreeTracker", "LoadedTracker", "LongTerm", "LongTermConfig", "MaskRule",
+           "Output", "Result", "SiamFCConfig", "SiamFCTracker", "SiamMaskConfig", "SiamMaskTracker", "SiamRPNConfig",
+           "SiamRPNTracker", "Stream", "Tracker", "Verified", "VerifiedConfig", "as_frame", "long_term", "track_frames"]
 
 __getattr__, __dir__ = face(__name__)
