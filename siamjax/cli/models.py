@@ -31,7 +31,7 @@ def models(name: tyro.conf.Positional[str | None] = None, /) -> None:
         return
     path = zoo.locate(name)[0]
     metadata = files.read_header(path).metadata
-    if entry is not None and not entry.settings_of_file:
+    if entry is not None:
         metadata["config"] = spec.dumps(entry.tracker)
     for line in metadata["card"].splitlines():
         print(one_line(line, len(line)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from importlib import metadata as importlib_metadata
 from importlib import resources
 from pathlib import Path
@@ -16,7 +17,6 @@ from siamjax.errors import SourceError, WeightsError
 from siamjax.nets.alexnet import PYSOT, AlexNet
 from siamjax.nets.anchor_free_heads import PixelwiseHead
 from siamjax.nets.embedder import Embedder
-from siamjax.nets.guided_mask import GuidedMask, Segment
 from siamjax.nets.inverted import MOBILENET_V3_SMALL, InvertedTrunk
 from siamjax.nets.layers import Norm
 from siamjax.nets.mask_heads import Refine
@@ -33,7 +33,7 @@ from siamjax.precision import Name, at_precision
 from siamjax.trackers.anchor_free import AnchorFreeConfig
 from siamjax.trackers.base import LoadedTracker, Tracker
 from siamjax.trackers.longterm import LongTermConfig
-from siamjax.trackers.siamfc import SiamFCConfig, SiamFCTracker
+from siamjax.trackers.siamfc import SiamFCTracker
 from siamjax.trackers.siammask import SiamMaskConfig
 from siamjax.trackers.siamrpn import SiamRPNConfig, SiamRPNTracker
 from siamjax.trackers.verified import VerifiedConfig
@@ -50,18 +50,33 @@ class Entry:
     """One name of the zoo.
 
     Attributes:
-      tracker: net and settings as published (or, with weights in the package, as trained).
+      own: net and settings as published; None where those of the weight file are all there are.
       summary: one line for people.
       names: table of the published checkpoint's names, None where there is no published one.
       weights: file in the package's assets, None where weights come from `siamjax convert` or training.
-      settings_of_file: the tracker is the weight file's own; False where it uses that of another entry.
     """
 
-    tracker: Tracker
+    own: Tracker | None
     summary: str
     names: names.Names | None = None
     weights: str | None = None
-    settings_of_file: bool = True
+
+    @property
+    def tracker(self) -> Tracker:
+        """Net and settings."""
+        return _of_file(self.weights) if self.own is None else self.own
+
+
+@functools.cache
+def _of_file(weights: str | None) -> Tracker:
+    """Net and settings that a file in the package's assets holds."""
+    path = asset(str(weights))
+    return spec.loads(files.read_header(path).metadata["config"], where=str(path))
+
+
+def asset(name: str) -> Path:
+    """A file in the package."""
+    return Path(str(resources.files("siamjax") / "assets" / name))
 
 
 # PySOT's settings: penalty, window, learning rate of the size.
@@ -146,23 +161,17 @@ ZOO: dict[str, Entry] = {
                      weights="fear_xs.safetensors"),
     "fear_xs_lt": Entry(
         _FEAR_LONG.build(_FEAR_XS), "fear_xs, long-term: a larger search while the target is lost",
-        weights="fear_xs.safetensors", settings_of_file=False),
-    # 1 in 50 right boxes of the validation split score below.
-    "siamfc": Entry(SiamFCTracker(SiamFC(AlexNet()), SiamFCConfig(lost_threshold=0.47)),
-                    "SiamFC, three scales, as published", weights="siamfc.safetensors"),
+        weights="fear_xs.safetensors"),
+    "siamfc": Entry(None, "SiamFC, three scales, as published", weights="siamfc.safetensors"),
     "siamrpn_small": Entry(
-        SiamRPNTracker(SiamRPN(AlexNet(), SimilarityRPN(PixelwiseRPN())),
-                       SiamRPNConfig(search_size=287, half_pixel=True, channel_order="rgb", self_correction=True)),
-        "SiamRPN on an AlexNet, with the response of SiamFC beside its class; trained by this project",
+        None, "SiamRPN on an AlexNet, with the response of SiamFC beside its class; trained by this project",
         weights="siamrpn_small.safetensors"),
     "siamrpn_small_lt": Entry(
         _SMALL_LONG.build(SiamRPN(AlexNet(), SimilarityRPN(PixelwiseRPN()))),
         "siamrpn_small, long-term: what it finds must also resemble the given target",
-        weights="siamrpn_small.safetensors", settings_of_file=False),
+        weights="siamrpn_small.safetensors"),
     "siammask_small": Entry(
-        SiamMaskConfig(search_size=287, crop_rule="pysot", half_pixel=True, channel_order="rgb", mask_border=0.0).build(
-            GuidedMask(AlexNet(used_stages=(1, 2, 5)), SimilarityRPN(PixelwiseRPN()), Segment())),
-        "siamrpn_small with masks, drawn round the boxes it proposes; trained by this project",
+        None, "siamrpn_small with masks, drawn round the boxes it proposes; trained by this project",
         weights="siammask_small.safetensors"),
 }
 DEFAULT = "fear_xs"
@@ -188,7 +197,7 @@ def load(source: str | Path, *, prepare: bool = True, tracker: Tracker | None = 
     path, name = locate(source)
     header = files.read_header(path)
     metadata, entry = header.metadata, ZOO.get(str(source))
-    if tracker is None and entry is not None and not entry.settings_of_file:
+    if tracker is None and entry is not None:
         tracker = entry.tracker
     if tracker is None:
         tracker = _tracker_of(metadata["config"], where=str(path))
@@ -287,7 +296,7 @@ def locate(source: str | Path) -> tuple[Path, str]:
         if entry.weights is None:
             raise SourceError(f"{source} has no weights in the package", "model",
                               f"convert a published checkpoint: `siamjax convert FILE --model {source} --output F`")
-        return Path(str(resources.files("siamjax") / "assets" / entry.weights)), str(source)
+        return asset(entry.weights), str(source)
     path = Path(source)
     if path.is_dir():
         if not (path / "weights.safetensors").is_file():
