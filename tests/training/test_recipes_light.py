@@ -166,7 +166,7 @@ def test_a_tracker_round_another_is_trained_on_crops_as_that_one_cuts_them():
         config = recipe(name)
         for outer in (LongTermConfig(config.tracker), VerifiedConfig(config.tracker)):
             long = dataclasses.replace(config, tracker=outer)
-            with pytest.raises(ConfigError, match="data.squeezed"):
+            with pytest.raises(ConfigError, match=r"data\.squeezed"):
                 dataclasses.replace(long, data=dataclasses.replace(config.data, squeezed=not config.data.squeezed))
 
 
