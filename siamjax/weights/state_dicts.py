@@ -12,7 +12,7 @@ import pickletools
 import re
 import warnings
 import zipfile
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -60,26 +60,41 @@ def read(path: Path) -> dict[str, np.ndarray]:
     Raises:
       WeightsError: as `files.read_state_dict`.
     """
+    with _refused(path):
+        check_pickles(path)  # what no program could read is not put down to a missing PyTorch
+        if not (is_pickle(path) or zipfile.is_zipfile(path)):
+            raise ValueError("neither a pickle nor a whole zip archive")
     try:
         import torch
     except ImportError as error:
         raise WeightsError("PyTorch, which reads this file, is not installed", str(path),
                            "install it with `pip install 'siamjax[convert]'`") from error
-    try:
-        check_pickles(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with torch.serialization.safe_globals(_numbers()):
-                loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except WeightsError:
-        raise
-    except Exception as error:  # torch raises UnpicklingError, RuntimeError, EOFError, ... of a bad file
-        reason = one_line(str(error).partition("\n")[0] or type(error).__name__, 160)
-        raise WeightsError(f"not a checkpoint of tensors only, so nothing of it was run: {reason}", str(path),
-                           f"{DO}, or fetch the file again if it was cut off") from error
+    with _refused(path), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with torch.serialization.safe_globals(_numbers()):
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
     named = unwrapped(loaded, where=str(path))
     check_total({name: tuple(value.shape) for name, value in named.items()}, str(path))
     return without_prefixes({name: _array(name, value, str(path)) for name, value in named.items()})
+
+
+def is_pickle(path: str | Path) -> bool:
+    """Whether a file begins as a pickle of protocol 2 or later does."""
+    with open(path, "rb") as file:
+        return file.read(1) == b"\x80"
+
+
+@contextlib.contextmanager
+def _refused(path: str | Path) -> Iterator[None]:
+    """Makes one error of whatever a bad file causes: torch raises UnpicklingError, RuntimeError, EOFError, ..."""
+    try:
+        yield
+    except WeightsError:
+        raise
+    except Exception as error:
+        reason = one_line(str(error).partition("\n")[0] or type(error).__name__, 160)
+        raise WeightsError(f"not a checkpoint of tensors only, so nothing of it was run: {reason}", str(path),
+                           f"{DO}, or fetch the file again if it was cut off") from error
 
 
 def _numbers() -> list[Any]:

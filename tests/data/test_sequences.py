@@ -93,7 +93,7 @@ VOID = np.where(LABELS == 255, 255, LABELS).astype(np.uint8)
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_255_beside_dark_numbers_of_a_grey_file_is_void(tmp_path, dtype):
     white = 255 if dtype == np.uint8 else 65535
-    Image.fromarray(np.where(LABELS == 255, white, LABELS).astype(dtype)).save(tmp_path / "1.png")
+    Image.fromarray(np.where(LABELS == 255, white, LABELS.astype(dtype))).save(tmp_path / "1.png")
     for label in (1, 2):
         np.testing.assert_array_equal(sequence(tmp_path / "1.png", label).mask(0), label == LABELS)
     np.testing.assert_array_equal(sequence(tmp_path / "1.png").mask(0), (LABELS == 1) | (LABELS == 2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import sys
 import zipfile
 
 import numpy as np
@@ -170,6 +171,16 @@ def test_a_bad_file_is_one_clear_line(fear, tmp_path, capsys, kind):
     assert said.count("\n") == 1
     assert says in said
     assert [path.name for path in tmp_path.iterdir()] == ["x.bin"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\1\2", b"words\n", b"PK\3\4 cut off"])
+def test_what_no_program_reads_is_not_put_down_to_a_missing_pytorch(tmp_path, capsys, monkeypatch, content):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    (tmp_path / "x.pth").write_bytes(content)
+    assert run(["convert", str(tmp_path / "x.pth"), "--output", str(tmp_path / "o.safetensors")]) == 2
+    said = capsys.readouterr().err
+    assert "not a checkpoint" in said
+    assert "PyTorch" not in said
 
 
 @pytest.mark.parametrize(("version", "other"), [
