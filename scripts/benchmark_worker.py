@@ -35,7 +35,7 @@ from siamjax.training.rpn_objective import RPNObjective
 from siamjax.training.state import new_state
 from siamjax.training.step import make_train_step
 from siamjax.types import PairBatch, TrainPair
-from siamjax.weights import convert, zoo
+from siamjax.weights import conversion, zoo
 from siamjax.weights.prepare import prepare
 
 FRAME = 480, 640
@@ -98,7 +98,7 @@ def load(model: str, weights: Path, *, prepared: bool = True) -> tuple[Any, Any]
         ours = zoo.load(model, prepare=prepared)
         return ours.tracker, jax.device_put(ours.params)
     assert entry.names is not None
-    variables = convert.convert(safetensors_numpy.load_file(weights), entry.names,
+    variables = conversion.convert(safetensors_numpy.load_file(weights), entry.names,
                                 zoo.wanted_variables(entry.tracker), where=str(weights))
     net = entry.tracker.net
     if prepared:

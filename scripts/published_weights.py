@@ -15,7 +15,7 @@ import numpy as np
 import tyro
 from flax import traverse_util
 
-from siamjax.weights import convert, files, names, sources, zoo
+from siamjax.weights import conversion, files, names, sources, zoo
 
 CARDS = {
     "fear_xs": (
@@ -55,7 +55,7 @@ def ship(model: tyro.conf.Positional[str], file: tyro.conf.Positional[Path], /, 
     """
     entry, (licence, card) = zoo.ZOO[model], CARDS[model]
     table = entry.names or names.siamfc()  # a checkpoint of siamfc's names is taken for siamfc_alexnet by convert
-    variables = convert.convert(sources.read(file), table, zoo.wanted_variables(entry.tracker), where=str(file))
+    variables = conversion.convert(sources.read(file), table, zoo.wanted_variables(entry.tracker), where=str(file))
     zoo.save(output, entry.tracker, variables, card=card, licence=licence, source_sha256=files.digest(file),
              dtype="float16")
     rounded, _ = files.load(output)

@@ -76,7 +76,7 @@ def filled(fill):
     """`filled(net, names, *sides)`: its variables as `fill` makes them, converted; `sides` of its images, pixels."""
     from flax import traverse_util
 
-    from siamjax.weights import convert
+    from siamjax.weights import conversion
 
     def make(net, names, *sides):
         images = [np.zeros((1, side, side, 3), np.float32) for side in sides]
@@ -85,7 +85,7 @@ def filled(fill):
         shapes = {path: leaf.shape for path, leaf in traverse_util.flatten_dict(wanted, sep="/").items()}
         first = {path: name for name, path in reversed(names)}  # of several spellings
         theirs = {name: fill(name, _their_shape(shapes[path])) for path, name in first.items()}
-        return convert.convert(theirs, names, wanted, where="golden values")
+        return conversion.convert(theirs, names, wanted, where="golden values")
 
     return make
 

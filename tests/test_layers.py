@@ -145,3 +145,11 @@ def test_a_face_loads_nothing_before_it_is_used():
     code = (f"import sys, {', '.join(sorted(FACES))};"
             "print(sorted({'jax', 'flax', 'optax', 'numpy', 'grain'} & set(sys.modules)))")
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize("package", ["siamjax", *(f"siamjax.{name}" for name in (
+    "nets", "trackers", "data", "training", "evaluation", "weights"))])
+def test_no_name_of_a_face_hides_a_module(package):
+    face = importlib.import_module(package)
+    assert face.__file__ is not None
+    assert not set(face.__all__) & {path.stem for path in Path(face.__file__).parent.glob("*.py")}

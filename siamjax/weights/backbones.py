@@ -20,7 +20,7 @@ from siamjax.nets.layers import Norm
 from siamjax.nets.mobilenet import MobileNetV2
 from siamjax.nets.resnet import ResNet18, ResNet34, ResNet50
 from siamjax.types import Params
-from siamjax.weights import convert, names, spec, zoo
+from siamjax.weights import conversion, names, spec, zoo
 
 Tensors = Mapping[str, np.ndarray]
 
@@ -104,21 +104,21 @@ def convert_backbone(tensors: Tensors, name: str, *, where: str) -> tuple[Source
       The layout the file has, `{"params": {"backbone": ...}, "batch_stats": {"backbone": ...}}`, and the layers
       of the file that were left out.
     Raises:
-      WeightsError: as `convert.convert`.
+      WeightsError: as `conversion.convert`.
     """
     candidates = [(source, *_completed(tensors, source)) for source in BACKBONES[name]]
-    alike = [convert.overlap(kept, source.names) for source, kept, _ in candidates]
+    alike = [conversion.overlap(kept, source.names) for source, kept, _ in candidates]
     nearest = [candidate for candidate, share in zip(candidates, alike) if share == max(alike)]
     source, kept, left_out = next(  # two layouts may differ in shapes only
-        (found for found in nearest if convert.fits(found[1], found[0].names, wanted_variables(found[0].net))),
+        (found for found in nearest if conversion.fits(found[1], found[0].names, wanted_variables(found[0].net))),
         nearest[-1])
-    return source, convert.convert(kept, source.names, wanted_variables(source.net), where=where), left_out
+    return source, conversion.convert(kept, source.names, wanted_variables(source.net), where=where), left_out
 
 
 def recognised(tensors: Tensors) -> str | None:
     """The backbone whose names a checkpoint has, None for none."""
     for name, sources in BACKBONES.items():
-        if any(convert.overlap(_completed(tensors, source)[0], source.names) == 1 for source in sources):
+        if any(conversion.overlap(_completed(tensors, source)[0], source.names) == 1 for source in sources):
             return name
     return None
 

@@ -11,8 +11,7 @@ from flax import traverse_util
 
 from siamjax.errors import ConfigError, WeightsError
 from siamjax.outputs import check_folder
-from siamjax.weights import backbones, files, sources, zoo
-from siamjax.weights import convert as conversion
+from siamjax.weights import backbones, conversion, files, sources, zoo
 from siamjax.weights.state_dicts import shortened
 
 RECOGNISED = 0.9  # share of common names from which a checkpoint is taken for a model's

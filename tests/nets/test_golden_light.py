@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from siamjax.weights import convert, sources, zoo
+from siamjax.weights import conversion, sources, zoo
 from siamjax.weights.prepare import prepare
 
 BAR = 1e-5
@@ -32,7 +32,7 @@ def published(shared):
             pytest.importorskip("torch")
         path, entry = shared / "weights" / FILES[name][0], zoo.ZOO[name]
         wanted = zoo.wanted_variables(entry.tracker)
-        variables = convert.convert(sources.read(path), entry.names, wanted, where=path.name)
+        variables = conversion.convert(sources.read(path), entry.names, wanted, where=path.name)
         net = entry.tracker.net
         return net.clone(backbone=net.backbone.clone(lowering="lax"), head=net.head.clone(lowering="lax")), variables
 

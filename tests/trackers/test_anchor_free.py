@@ -17,7 +17,7 @@ from siamjax.trackers.base import LoadedTracker, as_frame
 from siamjax.trackers.longterm import LongTermConfig
 from siamjax.trackers.siamrpn import Proposal
 from siamjax.trackers.verified import VerifiedConfig
-from siamjax.weights import convert, sources, zoo
+from siamjax.weights import conversion, sources, zoo
 
 FEAR, NANO = zoo.ZOO["fear_xs"].tracker, zoo.ZOO["nanotrack_v3"].tracker
 
@@ -33,7 +33,7 @@ def crossing(shared, number):
 
 
 def published(shared, tracker, file, name):
-    variables = convert.convert(sources.read(shared / "weights" / file), zoo.ZOO[name].names,
+    variables = conversion.convert(sources.read(shared / "weights" / file), zoo.ZOO[name].names,
                                 zoo.wanted_variables(tracker), where=file)
     net = tracker.net
     plain = net.clone(backbone=net.backbone.clone(lowering="lax"), head=net.head.clone(lowering="lax"))

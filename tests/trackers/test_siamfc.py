@@ -15,7 +15,7 @@ from siamjax.errors import ConfigError
 from siamjax.ops import crops, resize
 from siamjax.trackers import postprocess, riding
 from siamjax.trackers.siamfc import SiamFCConfig, SiamFCTracker, State, locate
-from siamjax.weights import convert, names, zoo
+from siamjax.weights import conversion, names, zoo
 
 CONFIG = SiamFCConfig(resampling="reference")
 UPDATES = range(6)
@@ -78,7 +78,7 @@ def filled(fill):
         shape = leaf.shape
         shapes[theirs] = (shape[3], shape[2], shape[0], shape[1]) if len(shape) == 4 else shape
     tensors = {key: fill(key, shape) for key, shape in shapes.items()}
-    return convert.convert(tensors, names.siamfc(), wanted, where="fill.py")
+    return conversion.convert(tensors, names.siamfc(), wanted, where="fill.py")
 
 
 RUNS = {"siamfc_bag": {}, "siamfc_tennis": {}, "siamfc_5scale_bag": {"num_scales": 5, "scale_step": 1.025},

@@ -21,7 +21,7 @@ from siamjax.nets.rpn_heads import DepthwiseRPN, MultiRPN
 from siamjax.nets.siamrpn import SiamRPN
 from siamjax.ops.conv import conv2d
 from siamjax.training.start import start_from
-from siamjax.weights import backbones, convert, files, zoo
+from siamjax.weights import backbones, conversion, files, zoo
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_siamrpn_starts_from_the_trunk_of_siamfc(shared):
     pytest.importorskip("torch")
     tensors = files.read_state_dict(shared / "weights" / "siamfc_alexnet_2016.pth")
     entry = zoo.ZOO["siamfc_alexnet"]
-    loaded = convert.convert(tensors, entry.names, zoo.wanted_variables(entry.tracker), where="2016")
+    loaded = conversion.convert(tensors, entry.names, zoo.wanted_variables(entry.tracker), where="2016")
     net = SiamRPN(AlexNet(lowering="lax"), DepthwiseRPN(hidden=8, lowering="lax"))
     started = start_from(before_training(net), loaded, where="2016")
     jax.tree.map(np.testing.assert_array_equal, started["params"]["backbone"], loaded["params"]["backbone"])

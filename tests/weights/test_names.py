@@ -11,7 +11,7 @@ from flax import traverse_util
 
 from siamjax.errors import WeightsError
 from siamjax.nets.resnet import ResNet18, ResNet34
-from siamjax.weights import backbones, convert, files, names, zoo
+from siamjax.weights import backbones, conversion, files, names, zoo
 
 PUBLISHED = {
     "siamfc_alexnet": "siamfc", "siamrpn_alex": "siamrpn_alex_dwxcorr", "siamrpn_alex_otb": "siamrpn_alex_dwxcorr",
@@ -69,7 +69,7 @@ TABLES = [model if model in ("siamfc_alexnet", "siamrpn_upchannel", "siamrpn_mob
 @pytest.mark.parametrize("model", TABLES)
 def test_every_tensor_of_a_published_model_goes_to_its_place(golden, model):
     tensors, table = checkpoint(golden, PUBLISHED[model]), zoo.ZOO[model].names
-    assert_bit_equal(convert.convert(tensors, table, wanted(model), where="x.pth"), tensors, table)
+    assert_bit_equal(conversion.convert(tensors, table, wanted(model), where="x.pth"), tensors, table)
 
 
 @pytest.mark.parametrize("model", ["siamrpn_alex", "siamrpn_upchannel"])
@@ -79,11 +79,11 @@ def test_either_spelling_of_alexnet_gives_the_same(golden, model):
     second = by_second_alexnet(first)
     backbone = {str(key) for key in golden("weights")["pysot_alexnet_backbone/keys"]}
     assert {name for name in second if name.startswith("backbone.")} == backbone
-    assert convert.overlap(second, table) == convert.overlap(first, table) == 1
-    both = [convert.convert(tensors, table, wanted(model), where="x.pth") for tensors in (first, second)]
+    assert conversion.overlap(second, table) == conversion.overlap(first, table) == 1
+    both = [conversion.convert(tensors, table, wanted(model), where="x.pth") for tensors in (first, second)]
     jax.tree.map(np.testing.assert_array_equal, *both)
     with pytest.raises(WeightsError, match=r"features\.0\.weight or backbone\.layer1\.0\.weight"):
-        convert.convert({**first, **second}, table, wanted(model), where="x.pth")
+        conversion.convert({**first, **second}, table, wanted(model), where="x.pth")
 
 
 @pytest.mark.parametrize(("tag", "make", "blocks"), [
@@ -91,7 +91,7 @@ def test_either_spelling_of_alexnet_gives_the_same(golden, model):
     pytest.param("pysot_resnet34_backbone", ResNet34, (3, 4, 6, 3), marks=pytest.mark.slow)])
 def test_small_resnets(golden, tag, make, blocks):
     tensors, table = checkpoint(golden, tag), names.resnet_backbone(blocks, bottleneck=False)
-    variables = convert.convert(tensors, table, backbones.wanted_variables(make()), where="x.pth")
+    variables = conversion.convert(tensors, table, backbones.wanted_variables(make()), where="x.pth")
     assert_bit_equal(variables, tensors, table)
 
 
@@ -101,7 +101,8 @@ def test_nothing_but_the_model_itself_fits(golden, model):
     tensors, table = checkpoint(golden, PUBLISHED[model], value=0.5), zoo.ZOO[model].names
     for other, entry in zoo.ZOO.items():
         if other in PUBLISHED:
-            same = convert.overlap(tensors, entry.names) == 1 and convert.fits(tensors, entry.names, wanted(other))
+            same = (conversion.overlap(tensors, entry.names) == 1
+                    and conversion.fits(tensors, entry.names, wanted(other)))
             assert same == (set(entry.names) == set(table) and wanted(other) == wanted(model)), other
 
 
@@ -115,7 +116,7 @@ def test_a_training_snapshot_of_pysot_converts(golden, tmp_path, counters):
     torch.save({"epoch": 20, "state_dict": state, "optimizer": optimizer}, tmp_path / "checkpoint_e20.pth")
     read = files.read_state_dict(tmp_path / "checkpoint_e20.pth")
     table = zoo.ZOO["siamrpn_alex"].names
-    assert_bit_equal(convert.convert(read, table, wanted("siamrpn_alex"), where="x.pth"), tensors, table)
+    assert_bit_equal(conversion.convert(read, table, wanted("siamrpn_alex"), where="x.pth"), tensors, table)
 
 
 def test_half_precision_is_read_exactly(tmp_path):

@@ -14,7 +14,7 @@ from flax import traverse_util
 from siamjax.errors import SourceError, WeightsError
 from siamjax.nets.alexnet import V1, V2, V3, AlexNet
 from siamjax.nets.siamfc import SiamFC
-from siamjax.weights import convert, files, names, zoo
+from siamjax.weights import conversion, files, names, zoo
 
 STAGES = {"siamfc": V1, "siamfc_AlexNetV2": V2, "siamfc_AlexNetV3": V3}
 
@@ -34,7 +34,7 @@ def their_tensors(golden, fill, tag):
 def converted(golden, fill, tag):
     stages = STAGES[tag]
     table = names.siamfc(norms=sum(stage.norm for stage in stages))
-    return convert.convert(their_tensors(golden, fill, tag), table, wanted(stages), where=tag)
+    return conversion.convert(their_tensors(golden, fill, tag), table, wanted(stages), where=tag)
 
 
 @pytest.mark.parametrize("tag", STAGES)
@@ -109,7 +109,7 @@ def test_a_checkpoint_of_another_model_is_listed(change, said):
     tensors = tiny()
     change(tensors)
     with pytest.raises(WeightsError, match=said):
-        convert.convert(tensors, names.siamfc(), wanted(), where="x.pth")
+        conversion.convert(tensors, names.siamfc(), wanted(), where="x.pth")
 
 
 @pytest.mark.parametrize(("value", "said"), [
@@ -120,14 +120,14 @@ def test_a_checkpoint_of_another_model_is_listed(change, said):
     (np.zeros(96, bool), r"whole numbers: backbone.conv1.0.bias \(bool\)")])
 def test_values_that_are_no_parameters_are_not_called_another_model(value, said):
     with pytest.raises(WeightsError, match=said) as raised:
-        convert.convert(tiny() | {"backbone.conv1.0.bias": value}, names.siamfc(), wanted(), where="x.pth")
+        conversion.convert(tiny() | {"backbone.conv1.0.bias": value}, names.siamfc(), wanted(), where="x.pth")
     assert "another model" not in str(raised.value)
 
 
 def test_counters_are_left_out():
     tensors = tiny() | {"backbone.conv1.1.num_batches_tracked": np.int64(5)}
-    assert convert.convert(tensors, names.siamfc(), wanted(), where="x.pth")
-    assert convert.overlap(tensors, names.siamfc()) == 1.0
+    assert conversion.convert(tensors, names.siamfc(), wanted(), where="x.pth")
+    assert conversion.overlap(tensors, names.siamfc()) == 1.0
 
 
 class Malicious:
@@ -174,7 +174,7 @@ def test_published_weights_convert_and_come_back(shared, tmp_path):
     pytest.importorskip("torch")
     tensors = files.read_state_dict(shared / "weights" / "siamfc_alexnet_2016.pth")
     tracker = zoo.ZOO["siamfc_alexnet"].tracker
-    variables = convert.convert(tensors, names.siamfc(), zoo.wanted_variables(tracker), where="2016")
+    variables = conversion.convert(tensors, names.siamfc(), zoo.wanted_variables(tracker), where="2016")
     zoo.save(tmp_path / "s.safetensors", tracker, variables, card="a card", licence="MIT")
     loaded = zoo.load(tmp_path / "s.safetensors", prepare=False)
     assert loaded.tracker == tracker
