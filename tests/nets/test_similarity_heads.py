@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,15 +27,17 @@ def features(exemplar=6, search=13, seed=0):
     return x[:, 3:3 + exemplar, 5:5 + exemplar], x
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def through(net, variables, z, x):
     return net.apply(variables, net.apply(variables, z, method="kernels"), x)
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def made(net, z, x):
     return net.init(jax.random.key(1), net.apply({"params": {"gain": jnp.ones(2)}}, z, method="kernels"), x)
 
 
-@pytest.mark.parametrize("size", [1, 6, 7, *(pytest.param(size, marks=pytest.mark.slow) for size in (4, 5))])
+@pytest.mark.parametrize("size", [1, 6, *(pytest.param(size, marks=pytest.mark.slow) for size in (4, 5, 7))])
 def test_maps_have_a_cell_for_each_place_of_the_exemplar(size):
     z, x = features(size)
     cls, loc = through(head(), made(head(), z, x), z, x)
@@ -65,7 +69,7 @@ def test_the_background_hears_nothing_of_the_response():
 def test_boxes_depend_on_directions_of_features_not_on_their_lengths():
     z, x = features()
     net = PixelwiseRPN(hidden=6, context=4, depth=1, lowering="lax")
-    variables = net.init(jax.random.key(1), net.apply({}, z, method="kernels"), x)
+    variables = jax.jit(lambda z: net.init(jax.random.key(1), net.apply({}, z, method="kernels"), x))(z)
     (_, loc), (_, scaled) = (through(net, variables, scale * z, x) for scale in (1, 7))
     np.testing.assert_allclose(scaled, loc, rtol=1e-4, atol=1e-5)
 
@@ -73,13 +77,13 @@ def test_boxes_depend_on_directions_of_features_not_on_their_lengths():
 def test_forms_agree():
     stages = (Stage(4, 11, 4), Stage(CHANNELS, 3, relu=False))
     images = [np.random.default_rng(2).integers(0, 256, (1, size, size, 3)).astype(np.float32) for size in (47, 79)]
-    variables = SiamRPN(AlexNet(stages, lowering="lax"), head()).init(jax.random.key(0), *images)
+    variables = jax.jit(SiamRPN(AlexNet(stages, lowering="lax"), head()).init)(jax.random.key(0), *images)
     outputs = []
     for lowering in ("lax", "auto"):
         net = SiamRPN(AlexNet(stages, lowering=lowering), head(lowering))
-        outputs.append(net.apply(variables, *images))
+        outputs.append(jax.jit(net.apply)(variables, *images))
         tracking, folded = prepare(net, variables, shapes=tuple(image.shape for image in images))
-        outputs.append(tracking.apply(folded, *images))
+        outputs.append(jax.jit(tracking.apply)(folded, *images))
     for other in outputs[1:]:
         for actual, expected in zip(other, outputs[0]):
             np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())

@@ -13,7 +13,7 @@ from flax import linen as nn
 from siamjax.errors import ConfigError
 from siamjax.settings import replaced
 from siamjax.trackers import riding
-from siamjax.trackers.longterm import LongTermConfig
+from siamjax.trackers.longterm import LongTerm, LongTermConfig
 from siamjax.trackers.siamrpn import SiamRPNConfig
 from siamjax.trackers.verified import VerifiedConfig
 from siamjax.types import Frame
@@ -52,6 +52,9 @@ class Scripted(nn.Module):
         middle = jnp.arange(5 * grid * grid) == (2 * grid + grid // 2) * grid + grid // 2
         foreground = jnp.where(middle, jnp.log(score / (1 - score)), -8.0)
         return jnp.stack([jnp.zeros_like(foreground), foreground], -1)[None], jnp.zeros((1, len(middle), 4))
+
+
+init, step = (jax.jit(method, static_argnums=0) for method in (LongTerm.init, LongTerm.step))
 
 
 def says(score: float):
@@ -127,8 +130,7 @@ def test_what_is_not_the_target_teaches_nothing():
 
 def test_a_bad_frame_changes_nothing_and_nothing_compiles_twice():
     tracker = CONFIG.build(Scripted())
-    step = jax.jit(type(tracker).step, static_argnums=0)
-    state = tracker.init(says(0.9), RED, BOX)
+    state = init(tracker, says(0.9), RED, BOX)
     extent = np.int32([120, 160])
     state, _ = step(tracker, says(0.9), state, Frame(BLUE, extent, np.bool_(True)))
     compiled = step._cache_size()
@@ -143,10 +145,10 @@ def test_a_bad_frame_changes_nothing_and_nothing_compiles_twice():
 
 def test_the_weight_on_the_distance_is_data():
     tracker = CONFIG.build(Scripted())
-    state = tracker.init(says(0.9), RED, BOX)
+    state = init(tracker, says(0.9), RED, BOX)
     scales = [replaced(CONFIG, {"inner.distance_scale": scale}) for scale in (0.0, 20.0)]
     states = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(riding.with_numbers(state, one) for one in scales))
-    _, outputs = jax.vmap(lambda state: tracker.step(says(0.9), state, BLUE))(states)
+    _, outputs = jax.jit(jax.vmap(lambda state: tracker.step(says(0.9), state, BLUE)))(states)
     assert outputs.lost.tolist() == [False, True]
 
 

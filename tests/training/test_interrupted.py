@@ -59,6 +59,26 @@ def wait_for_step(process, folder, step):
     raise AssertionError(f"ended before step {step}: {finish(process)}")
 
 
+def test_interrupted_then_killed_and_resumed_equals_undisturbed_to_the_bit(start, undisturbed, tmp_path):
+    """The slow ones kill twice, interrupt in both ways, and begin anew for each."""
+    process = start(tmp_path, *SLOWED, "--set", "log_every=1", "--set", "checkpoint_every=1000")
+    wait_for_step(process, tmp_path, 3)
+    process.send_signal(signal.SIGTERM)
+    status, said = finish(process)
+    assert status == 130, said
+    assert "the same command goes on from there" in said
+    process = start(tmp_path, *SLOWED, "--set", "log_every=1")
+    wait_for_step(process, tmp_path, random.randint(12, 36))
+    process.send_signal(signal.SIGKILL)
+    assert finish(process)[0] == -signal.SIGKILL
+    assert not (tmp_path / "weights.safetensors").exists()
+    status, said = finish(start(tmp_path, *SLOWED))
+    assert status == 0, said
+    assert "resuming from step" in said
+    chex.assert_trees_all_equal(weights(tmp_path), undisturbed)
+
+
+@pytest.mark.slow
 def test_killed_at_a_random_step_and_resumed_equals_undisturbed_to_the_bit(start, undisturbed, tmp_path):
     for _ in range(2):
         process = start(tmp_path, *SLOWED, "--set", "log_every=1")
@@ -71,6 +91,7 @@ def test_killed_at_a_random_step_and_resumed_equals_undisturbed_to_the_bit(start
     chex.assert_trees_all_equal(weights(tmp_path), undisturbed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_saves_exits_130_and_goes_on_to_the_same_weights(start, undisturbed, tmp_path, number):
     process = start(tmp_path, *SLOWED, "--set", "log_every=1", "--set", "checkpoint_every=1000")
@@ -87,6 +108,7 @@ def test_interrupted_saves_exits_130_and_goes_on_to_the_same_weights(start, undi
     chex.assert_trees_all_equal(weights(tmp_path), undisturbed)
 
 
+@pytest.mark.slow  # test_devices.py holds single steps
 def test_one_device_and_four_give_the_same_weights(start, experiment_file, tracks, tmp_path):
     """20 steps through the whole loop, here on four virtual devices, there on one."""
     status, said = finish(start(tmp_path / "one", "--steps", "20"))
