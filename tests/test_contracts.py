@@ -374,7 +374,7 @@ class TestTrackerContractAtGreatLength:
             np.testing.assert_allclose(row, reference(name)[1], atol=EXACT)
 
 
-@pytest.mark.parametrize("name", by_default(("siamfc",)))  # of the fewest operations
+@pytest.mark.parametrize("name", by_default(ONE))
 def test_eager_equals_jit(name):
     tracker, params, video, box = tiny_case(name)
     state = tracker.init(params, video[0], box)
