@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -63,6 +63,7 @@ def answer(count: int = 2) -> Result:
 @pytest.mark.parametrize("place", ["model", "sequence", "group", "frame"])
 @given(name=names)
 def test_nothing_is_written_outside_the_output_of_an_evaluation(tmp_path_factory, place, name):
+    assume(place != "frame" or "\0" not in name)  # which no file on a disk is called
     root = tmp_path_factory.mktemp("evaluation")
     picture = root / "data.png"
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(picture)

@@ -123,7 +123,7 @@ evaluate --output out --data {w}/set --model {w}/...safetensors     # name
 evaluate --output out --data {w}/coco_list                          # no sequence
 evaluate --output out --data {w}/set --protocol vot                 # unknown protocol
 evaluate --output out --data {w}/set --convention mine              # unknown convention
-evaluate --output out --data {w}/set --protocol davis --convention otb   # scores masks
+evaluate --output out --data {w}/set --protocol davis --convention otb   # has its own rule
 evaluate --output out --data {w}/set --protocol davis               # no sequence
 evaluate --output out --data {w}/set --model no_such_model          # no_such_model
 evaluate --output out --data {w}/set --model {w}/junk.safetensors   # not a safetensors file

@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 
 from siamjax.cli import versions
 from siamjax.cli.main import run
+from siamjax.training import feed
 from siamjax.weights import zoo
 
 FLOORS = {"python": ">=3.11", "av": ">=14.1", "flax": ">=0.12.7", "grain": ">=0.2.15", "jax": ">=0.10",
@@ -118,7 +119,7 @@ BROKEN = {
     "a Flax that lacks an argument": ("training", lambda doctor: (
         doctor.loop.replicas, "replicate", raises(TypeError("replicate() got an unexpected keyword 'axis_name'")))),
     "a Grain that lacks a method": ("training", lambda doctor: (
-        doctor.loop, "batches", raises(AttributeError("'ThreadPrefetchDatasetIterator' has no attribute 'close'")))),
+        feed, "batches", raises(AttributeError("'ThreadPrefetchDatasetIterator' has no attribute 'close'")))),
     "an error without words": ("training", lambda doctor: (doctor.loop, "train", raises(AssertionError()))),
 }
 

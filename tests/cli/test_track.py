@@ -160,7 +160,7 @@ def test_a_setting_that_the_net_refuses_leaves_no_folder_and_keeps_one_of_the_us
     output = tmp_path / "out"
     if there:
         output.mkdir()
-    status, printed = track(clip, *BOX, "--set", "tracker.stage=9", model="siamrpn_small_lt", output=output,
+    status, printed = track(clip, *BOX, "--set", "tracker.inner.stage=9", model="siamrpn_small_lt", output=output,
                             capsys=capsys)
     assert status == 2
     assert "there is no stage 9" in printed.err

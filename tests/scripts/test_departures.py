@@ -59,7 +59,7 @@ def test_target_and_first_distractor_are_of_one_kind_and_all_of_other_images(dep
 def test_without_a_second_look_the_distance_counts_for_nothing(departures):
     verified = zoo.load("siamrpn_small_lt")
     plain = departures.without_second_look(verified).tracker.config
-    assert plain.distance_scale == 0
+    assert plain.inner.distance_scale == 0
     assert (plain.confidence_low, plain.confidence_high) == (
         verified.tracker.config.confidence_low, verified.tracker.config.confidence_high)
 
