@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import importlib.util
 import re
 import sys
 import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
@@ -40,9 +42,27 @@ def load_object(given: str | Path, kind: type[T], default: str, *, what: str) ->
                           do=f"give the path of a Python file with `{name} = {kind.__name__}(...)`")
     found = getattr(module, name, None)
     if not isinstance(found, kind):
-        raise ConfigError(f"the file has no `{name} = {kind.__name__}(...)`", where=place,
+        form = f"def {name}(...)" if kind is Callable else f"{name} = {kind.__name__}(...)"
+        raise ConfigError(f"the file has no `{form}`", where=place,
                           do=f"name the {what} `{name}`, or say which with {place}:NAME")
     return found
+
+
+@contextlib.contextmanager
+def called(what: str) -> Iterator[None]:
+    """Makes one error, with the place in it, of whatever a user's code raises while it is called.
+
+    Raises:
+      ConfigError: of anything but the package's own errors, which stay as they are.
+    """
+    try:
+        yield
+    except SiamjaxError:
+        raise
+    except Exception as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        raise ConfigError(f"{type(error).__name__}: {error}", where=f"{frame.filename}, line {frame.lineno}",
+                          do=f"correct the {what}") from error
 
 
 def plain_module(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -170,4 +171,34 @@ def test_without_the_experiment_a_file_says_what_is_missing(own, tmp_path, capsy
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert "unknown kind" in said
     assert "--experiment" in said
+    assert not (tmp_path / "out").exists()
+
+
+WRONG = {
+    "reader that raises": ("reader", "def reader(folder):\n    return 1 / 0", r"ZeroDivisionError.*wrong\.py, line 2"),
+    "reader without a list": ("reader", "def reader(folder): pass", "TypeError"),
+    "reader of other things": ("reader", "def reader(folder): return [1, 2]", "2 objects that are no tracks"),
+    "reader of nothing": ("reader", "def reader(folder): return []", "found no tracks"),
+    "reader with a box too few": (
+        "reader", "import numpy as np\nfrom siamjax.data import Sequence\ndef reader(folder):\n"
+        "    return [Sequence('a', 'a', (folder,) * 3, np.ones((2, 4), np.float32), (9, 9))]", "3 frames and boxes of"),
+    "no reader": ("reader", "reader = 3", r"def reader\(\.\.\.\)"),
+    "protocol without a score": (
+        "protocol", "from siamjax.evaluation import Protocol\nclass P(Protocol):\n"
+        "    name = rule = 'p'\nprotocol = P()", "score"),
+    "protocol without a name": (
+        "protocol", "from siamjax.evaluation import Protocol\nclass P(Protocol):\n"
+        "    def score(self, folder, units): pass\nprotocol = P()", "P has no name"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_parts_that_are_none_are_one_line_and_leave_nothing(tmp_path, capsys, kind):
+    option, text, says = WRONG[kind]
+    (tmp_path / "wrong.py").write_text(text)
+    (tmp_path / "data").mkdir()
+    assert run(["evaluate", "--data", str(tmp_path / "data"), f"--{option}", str(tmp_path / "wrong.py"),
+                "--output", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert re.fullmatch(f"error: .*{says}.*\n", said), said
     assert not (tmp_path / "out").exists()

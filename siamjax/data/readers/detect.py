@@ -7,6 +7,8 @@ from collections.abc import Sequence as Listing
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
+
 from siamjax.data.readers.albums import is_albums, read_albums
 from siamjax.data.readers.coco import read_coco
 from siamjax.data.readers.davis import is_davis, read_davis
@@ -14,8 +16,8 @@ from siamjax.data.readers.folder import read_folder
 from siamjax.data.sequences import Sequence, Track
 from siamjax.data.split import AnyTrack, split
 from siamjax.data.text import read_text
-from siamjax.errors import DataError
-from siamjax.user_code import load_object
+from siamjax.errors import ConfigError, DataError
+from siamjax.user_code import called, load_object
 
 Reader: TypeAlias = Callable[[Path], list[Sequence]]  # lists the tracks of a folder
 
@@ -94,7 +96,16 @@ def open_objects(path: str | Path, reader: Reader | None = None) -> tuple[Listin
 
 
 def _read(reader: Reader, root: Path) -> list[Sequence]:
-    tracks = list(reader(root))
+    with called("reader"):
+        tracks = list(reader(root))
+    strange = [type(one).__name__ for one in tracks if not isinstance(one, Sequence)]
+    if strange:
+        raise ConfigError(f"the reader lists {len(strange)} objects that are no tracks, the first of type {strange[0]}",
+                          "--reader", "let it give a list of `siamjax.data.Sequence`")
+    for one in tracks:
+        if not one.frames or np.shape(one.boxes) != (len(one.frames), 4):
+            raise DataError(f"{len(one.frames)} frames and boxes of shape {np.shape(one.boxes)}", one.name,
+                            "let the reader give a box x,y,w,h for each frame, of NaN where the target is absent")
     if not tracks:
         raise DataError("the reader found no tracks", str(root), "give the folder that it is for")
     return tracks

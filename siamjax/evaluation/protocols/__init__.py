@@ -18,10 +18,18 @@ def find(given: str | Protocol) -> Protocol:
       ConfigError: there is none; lists what there is.
     """
     if isinstance(given, Protocol):
-        return given
+        return _named(given)
     if given in PROTOCOLS:
         return PROTOCOLS[given]
     if given.partition(":")[0].endswith(".py") or ":" in given:
-        return load_object(given, Protocol, "protocol", what="protocol")
+        return _named(load_object(given, Protocol, "protocol", what="protocol"))
     raise ConfigError(f"unknown protocol '{given}'", "--protocol",
                       f"choose one of: {', '.join(PROTOCOLS)}; or give a Python file with `protocol = ...`")
+
+
+def _named(protocol: Protocol) -> Protocol:
+    for name in ("name", "rule"):
+        if not isinstance(getattr(protocol, name, None), str):
+            raise ConfigError(f"{type(protocol).__name__} has no {name}", "--protocol",
+                              f"give the class a text `{name}`: records and reports show it")
+    return protocol

@@ -6,6 +6,7 @@ suits one-pass protocols. `siamjax evaluate --protocol FILE.py` uses the object 
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -75,7 +76,7 @@ class TrackerScore:
         return next(iter(self.figures.values()))
 
 
-class Protocol:
+class Protocol(abc.ABC):
     """A way of evaluating trackers.
 
     Attributes:
@@ -135,13 +136,13 @@ class Protocol:
         for one, answer in zip(unit.objects, answers):
             results.write_run(folder, one.name, answer)
 
+    @abc.abstractmethod
     def score(self, folder: Path, units: Listing[Unit]) -> TrackerScore:
         """Scores the result files of one tracker, `folder` being `OUT/TRACKER`.
 
         Raises:
           DataError: results are missing or do not fit the sequences.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no score")
 
     def report(self, scores: Listing[Any], units: Listing[Unit], *, data_folder: Path, output: Path) -> Report:
         """What is said of the trackers.
