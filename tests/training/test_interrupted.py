@@ -15,6 +15,7 @@ from siamjax.training import loop
 from siamjax.training.experiment import load_experiment
 from siamjax.weights import files
 
+QUICK = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"  # to compile, on one device
 SLOWED = ("--set", "epochs=5")  # 40 steps, so that there is something to interrupt
 
 
@@ -22,7 +23,7 @@ SLOWED = ("--set", "epochs=5")  # 40 steps, so that there is something to interr
 def start(experiment_file, data, compiled_once):
     """Starts `siamjax train` on one device, as a user would."""
     def popen(folder, *arguments):
-        environment = {**os.environ, "XLA_FLAGS": "", "XDG_CACHE_HOME": str(compiled_once)}
+        environment = {**os.environ, "XLA_FLAGS": QUICK, "XDG_CACHE_HOME": str(compiled_once)}
         command = [sys.executable, "-c", "from siamjax.cli.main import main; main()", "train",
                    str(experiment_file), "--data", str(data), "--output", str(folder), *arguments]
         return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
