@@ -268,15 +268,6 @@ class TestTrackerContractAtLength:
             alone = siamjax.track(loaded(name), video, target)
             np.testing.assert_allclose(result.boxes, alone.boxes, atol=EXACT)
 
-    def test_videos_together_equal_one_by_one(self, name):
-        _, _, video, box = tiny_case(name)
-        sources, boxes = [video, video[:5, :120], video[2:]], np.stack([box, box, box + np.float32([2, 4, 0, 0])])
-        together = siamjax.track_videos(loaded(name), sources, boxes)
-        for source, target, result in zip(sources, boxes, together):
-            alone = siamjax.track(loaded(name), source, target)
-            assert len(result.boxes) == len(source)
-            np.testing.assert_allclose(result.boxes, alone.boxes, atol=EXACT)
-
     def test_equal_trackers_share_a_compilation(self, name):
         tracker, params, video, box = tiny_case(name)
         init, step = (jax.jit(method, static_argnums=0) for method in (type(tracker).init, type(tracker).step))
@@ -285,19 +276,6 @@ class TestTrackerContractAtLength:
         before = step._cache_size()  # of the function, whoever else jitted it
         step(dataclasses.replace(tracker), params, state, video[2])
         assert step._cache_size() == before
-
-    def test_adding_a_target_within_the_padded_count_compiles_nothing(self, name):
-        _, _, video, box = tiny_case(name)
-        stream = siamjax.Stream(loaded(name), video[0], np.stack([box, box + 4, box - 4]))
-        stream(video[1])
-        before = loop.start._cache_size(), loop.advance._cache_size()
-        added = stream.add(video[1], box)
-        assert len(stream(video[2]).box) == 4
-        stream.remove(added)
-        assert len(stream(video[3]).box) == 3
-        assert (loop.start._cache_size(), loop.advance._cache_size()) == before
-        many = [loop.track_frames(*tiny_case(name)[:2], video, np.stack([box] * n)) for n in (3, 4)]
-        assert [len(results) for results in many] == [3, 4]
 
     def test_a_frame_that_does_not_decode_holds_the_box(self, name):
         tracker, params, video, box = tiny_case(name)
@@ -321,18 +299,45 @@ class TestTrackerContractAtLength:
         _, out = loop.advance(tracker, params, states, jax.tree.map(lambda *rows: np.stack(rows), *frames), shared=True)
         np.testing.assert_allclose(out.box[:FRAMES - 1, 0], reference(name)[1:], atol=EXACT)
 
+    def test_flat_frames_give_finite_output(self, name):
+        tracker, params, video, box = tiny_case(name)
+        result = loop.track_frames(tracker, params, [np.zeros_like(video[0])] * 4, box)[0]
+        assert np.isfinite(result.boxes).all()
+        assert ((result.scores >= 0) & (result.scores <= 1)).all()
+
+
+@pytest.mark.parametrize("name", by_default(ONE))
+class TestTrackerContractAtGreatLength:
+    """Of one name; of all others where the slow tests run."""
+
+    def test_videos_together_equal_one_by_one(self, name):
+        _, _, video, box = tiny_case(name)
+        sources, boxes = [video, video[:5, :120], video[2:]], np.stack([box, box, box + np.float32([2, 4, 0, 0])])
+        together = siamjax.track_videos(loaded(name), sources, boxes)
+        for source, target, result in zip(sources, boxes, together):
+            alone = siamjax.track(loaded(name), source, target)
+            assert len(result.boxes) == len(source)
+            np.testing.assert_allclose(result.boxes, alone.boxes, atol=EXACT)
+
+    def test_adding_a_target_within_the_padded_count_compiles_nothing(self, name):
+        _, _, video, box = tiny_case(name)
+        stream = siamjax.Stream(loaded(name), video[0], np.stack([box, box + 4, box - 4]))
+        stream(video[1])
+        before = loop.start._cache_size(), loop.advance._cache_size()
+        added = stream.add(video[1], box)
+        assert len(stream(video[2]).box) == 4
+        stream.remove(added)
+        assert len(stream(video[3]).box) == 3
+        assert (loop.start._cache_size(), loop.advance._cache_size()) == before
+        many = [loop.track_frames(*tiny_case(name)[:2], video, np.stack([box] * n)) for n in (3, 4)]
+        assert [len(results) for results in many] == [3, 4]
+
     def test_a_size_that_changes_mid_stream_tracks_on(self, name):
         tracker, params, video, box = tiny_case(name)
         grown = [*video[:4], *(np.pad(image, ((0, 90), (0, 60), (0, 0))) for image in video[4:])]
         result = loop.track_frames(tracker, params, grown, box)[0]
         np.testing.assert_array_equal(result.boxes[:4], loop.track_frames(tracker, params, video[:4], box)[0].boxes)
         assert np.isfinite(result.boxes).all()
-
-    def test_flat_frames_give_finite_output(self, name):
-        tracker, params, video, box = tiny_case(name)
-        result = loop.track_frames(tracker, params, [np.zeros_like(video[0])] * 4, box)[0]
-        assert np.isfinite(result.boxes).all()
-        assert ((result.scores >= 0) & (result.scores <= 1)).all()
 
     def test_bfloat16_stays_near(self, name):
         tracker, params, video, box = tiny_case(name)
@@ -342,11 +347,6 @@ class TestTrackerContractAtLength:
         _, out = jax.jit(fast.step)(params, state, video[1])
         # One cell of the up-sampled response is about half a pixel here; rounding of 8 bits moves few.
         np.testing.assert_allclose(out.box, reference(name)[1], atol=3.0)
-
-
-@pytest.mark.parametrize("name", by_default(ONE))
-class TestTrackerContractAtGreatLength:
-    """Of one name; of all others where the slow tests run."""
 
     def test_chunks_equal_scan_to_the_bit(self, name):
         tracker, params, video, box = tiny_case(name)

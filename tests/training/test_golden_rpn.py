@@ -173,6 +173,7 @@ def test_batchnorm_learns_where_it_trains_and_only_there(golden, variables, grad
         np.testing.assert_allclose(jnp.linalg.norm(got), want, rtol=3e-3, err_msg=str(key))
 
 
+@pytest.mark.slow  # by default its gradients above, and the updates of test_optim.py
 @pytest.mark.parametrize("name", NETS)
 def test_three_sgd_steps(golden, variables, pair, objective, name):
     g, case = golden("training_part1"), CASES[name]
