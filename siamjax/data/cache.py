@@ -5,18 +5,10 @@ from __future__ import annotations
 import collections
 import threading
 from collections.abc import Callable, Hashable
-from typing import NamedTuple
 
 import numpy as np
 
 from siamjax.data.damage import Damaged
-
-
-class Decoded(NamedTuple):
-    """`[H, W, 3]` uint8 pixels and their `[3]` float64 mean colour."""
-
-    pixels: np.ndarray
-    mean: np.ndarray
 
 
 class ImageCache:
@@ -29,21 +21,20 @@ class ImageCache:
         """
         self.budget, self.damaged = budget, damaged
         self.size = 0
-        self._images: collections.OrderedDict[Hashable, Decoded] = collections.OrderedDict()
+        self._images: collections.OrderedDict[Hashable, np.ndarray] = collections.OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable, read: Callable[[], np.ndarray]) -> Decoded:
-        """The image of `key`, decoded by `read` unless it is still here."""
+    def get(self, key: Hashable, read: Callable[[], np.ndarray]) -> np.ndarray:
+        """`[H, W, 3]` uint8, the image of `key`, decoded by `read` unless it is still here."""
         with self._lock:
             if key in self._images:
                 self._images.move_to_end(key)
                 return self._images[key]
         pixels = read() if self.damaged is None else self.damaged.read(key, read)
-        image = Decoded(pixels, pixels.mean(axis=(0, 1), dtype=np.float64))
         with self._lock:
             if key not in self._images and pixels.nbytes <= self.budget:
-                self._images[key] = image
+                self._images[key] = pixels
                 self.size += pixels.nbytes
                 while self.size > self.budget:
-                    self.size -= self._images.popitem(last=False)[1].pixels.nbytes
-        return image
+                    self.size -= self._images.popitem(last=False)[1].nbytes
+        return pixels

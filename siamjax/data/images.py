@@ -12,7 +12,7 @@ import av
 import numpy as np
 from PIL import Image
 
-from siamjax.data import levels, shown
+from siamjax.data import jpeg, levels, shown
 from siamjax.errors import SourceError
 from siamjax.ops.frames import FULL_RANGE, to_rgb8
 
@@ -145,6 +145,8 @@ def readable(files: Sequence[Path], max_pixels: int) -> Iterator[np.ndarray]:
 
 
 def _pixels(image: Image.Image) -> np.ndarray:
+    if (pixels := jpeg.decoded(image)) is not None:
+        return pixels
     if image.mode in ("1", "L", "LA", "RGB", "RGBA"):
         return np.asarray(image)
     if image.mode.startswith("I"):  # "I;16", or "I" for 16-bit PNG in older Pillow

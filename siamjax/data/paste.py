@@ -60,14 +60,11 @@ def cut_out(pixels: np.ndarray, mask: np.ndarray) -> Cutout | None:
     return Cutout(pixels[window], mask[window])
 
 
-def empty_patch(
-    image: np.ndarray, mean: np.ndarray, random: np.random.Generator, *, size: int, zoom: float
-) -> np.ndarray:
+def empty_patch(image: np.ndarray, random: np.random.Generator, *, size: int, zoom: float) -> np.ndarray:
     """A random square of a frame as a patch to paste onto, `[size, size, 3]` uint8.
 
     Args:
       image: `[H, W, 3]` uint8 RGB.
-      mean: `[3]` mean colour of the image, for what lies outside it.
       random: source of the place.
       size: side of the patch, px.
       zoom: wanted patch px per image px; kept where the square then is half to 1.2 times as large as the
@@ -81,7 +78,7 @@ def empty_patch(
     )
     # A square box's exemplar square is twice as large at any context of one half.
     box = np.array([x - side / 4, y - side / 4, side / 2, side / 2])
-    return context_patch(image, box, mean, size=size, exemplar_size=size, context=0.5)[0]
+    return context_patch(image, box, size=size, exemplar_size=size, context=0.5)[0]
 
 
 def make_sprite(

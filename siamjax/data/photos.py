@@ -55,8 +55,7 @@ def object_crop(image: np.ndarray, box: np.ndarray | None, *, size: int, exempla
     """
     if box is None:
         image, box = as_frame(image)
-    return context_patch(image, box, image.mean(axis=(0, 1)), size=size, exemplar_size=exemplar_size,
-                         context=context)[0]
+    return context_patch(image, box, size=size, exemplar_size=exemplar_size, context=context)[0]
 
 
 def find_images(source: str | Path) -> list[Path]:

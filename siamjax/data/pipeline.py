@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from siamjax.data import paste
-from siamjax.data.cache import Decoded, ImageCache
+from siamjax.data.cache import ImageCache
 from siamjax.data.config import DataConfig, wide
 from siamjax.data.damage import Damaged, Unreadable
 from siamjax.data.pairs import ATTEMPT, Pair, PairTable, Shot, make_table
@@ -151,7 +151,7 @@ def _attempt(table: PairTable, cache: ImageCache, seed: int, index: int, attempt
     )
 
 
-def _image(table: PairTable, cache: ImageCache, shot: Shot) -> Decoded:
+def _image(table: PairTable, cache: ImageCache, shot: Shot) -> np.ndarray:
     track = table.tracks[shot.track]
     return cache.get(track.key(shot.frame), lambda: track.read(shot.frame))
 
@@ -162,11 +162,10 @@ def _crop(config: DataConfig, zoom: float) -> dict[str, Any]:
 
 
 def _cut(table: PairTable, cache: ImageCache, shot: Shot, zoom: float) -> tuple[np.ndarray, np.ndarray]:
-    config, image = table.config, _image(table, cache, shot)
+    config = table.config
     return context_patch(
-        image.pixels,
+        _image(table, cache, shot),
         table.tracks[shot.track].boxes[shot.frame],
-        image.mean,
         size=config.patch_size,
         **_crop(config, zoom),
     )
@@ -187,7 +186,7 @@ def _cut_mask(table: PairTable, cache: ImageCache, shot: Shot) -> np.ndarray | N
 
 def _mask(cache: ImageCache, track: MaskedTrack, frame: int) -> np.ndarray:
     """`[H, W]` bool of one of the frames that have a mask, a byte a pixel of the cache."""
-    return cache.get((track.key(frame), track.name), lambda: track.mask(frame)).pixels
+    return cache.get((track.key(frame), track.name), lambda: track.mask(frame))
 
 
 def _frame_box(table: PairTable, shot: Shot, box: np.ndarray) -> np.ndarray:
@@ -208,7 +207,7 @@ def _paste(
     width, height = table.tracks[pair.search.track].boxes[pair.search.frame, 2:].tolist()
     zoom = float(np.sqrt(patch_scale(width, height, **_crop(config, config.search_scale)).prod()))
     image = _image(table, cache, pair.background)
-    patch = paste.empty_patch(image.pixels, image.mean, random, size=config.patch_size, zoom=zoom)
+    patch = paste.empty_patch(image, random, size=config.patch_size, zoom=zoom)
     patch, box = paste.paste_target(patch, target, _distractors(table, cache, pair, random), random)
     return patch, box, paste.target_mask(target, config.patch_size) if config.masks else None
 
@@ -226,7 +225,7 @@ def _sprite(
 ) -> paste.Sprite | None:
     config, track = table.config, table.tracks[shot.track]
     assert isinstance(track, MaskedTrack)  # the table draws no others for pasting
-    cutout = paste.cut_out(_image(table, cache, shot).pixels, _mask(cache, track, shot.frame))
+    cutout = paste.cut_out(_image(table, cache, shot), _mask(cache, track, shot.frame))
     if cutout is None:
         return None
     return paste.make_sprite(cutout, random, **_crop(config, size * config.search_scale))

@@ -73,7 +73,7 @@ def test_a_mask_is_cut_as_its_image(box, seed):
     mask = np.random.default_rng(seed).random((25, 40)) < 0.5
     mask = np.kron(mask, np.ones((8, 8), bool))
     image = np.where(mask[..., None], 255, 0).astype(np.uint8).repeat(3, axis=2)
-    patch, _ = context_patch(image, np.float32(box), np.zeros(3), size=191)
+    patch, _ = context_patch(image, np.float32(box), size=191, colour=np.zeros(3, np.uint8))
     np.testing.assert_array_equal(context_mask(mask, np.float32(box), size=191), patch[..., 0])
 
 

@@ -153,7 +153,7 @@ def test_what_is_thin_or_empty_gives_no_sprite():
 def test_a_background_shows_the_frame_and_little_beside_it(seed, zoom):
     image = generator(seed).integers(0, 200, (90, 140, 3), dtype=np.uint8)
     image[..., 2] = 255
-    patch = paste.empty_patch(image, np.zeros(3), generator(seed), size=101, zoom=zoom)
+    patch = paste.empty_patch(image, generator(seed), size=101, zoom=zoom)
     assert patch.shape == (101, 101, 3)
     assert (patch[..., 2] > 250).mean() > 0.8
 
