@@ -48,7 +48,9 @@ class DataConfig:
       min_fraction, max_fraction: of the frame's width or height that a box takes.
       max_aspect: of width to height or height to width.
       cache_mb: decoded images kept in memory, MiB.
-      threads: that decode and cut ahead; 0 does it while the caller waits. One is enough for two cores.
+      threads: that decode and cut ahead; 0 does it while the caller waits.
+      workers: processes that do so, each with that many threads and a cache of its own, for machines with more cores
+        than threads of one process can use; 0 does it in this one. They take seconds to start.
     """
 
     patch_size: int = 287
@@ -72,6 +74,7 @@ class DataConfig:
     max_aspect: float = 4.0
     cache_mb: int = 512
     threads: int = 1
+    workers: int = 0
 
     def __post_init__(self):
         checks = {
@@ -92,6 +95,7 @@ class DataConfig:
             "max_aspect": (self.max_aspect >= 1, "use 1 or more"),
             "cache_mb": (self.cache_mb >= 0, "use 0 or more"),
             "threads": (0 <= self.threads <= 64, "use 0 to 64"),
+            "workers": (0 <= self.workers <= 256, "use 0 to 256"),
         }
         for name, (good, do) in checks.items():
             if not good:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import collections
 import concurrent.futures
 import os
-import threading
 from collections.abc import Callable, Hashable, Iterator
 from collections.abc import Sequence as Listing
 from typing import NamedTuple, TypeVar
@@ -38,16 +36,17 @@ class Unreadable(Exception):
         self.error = error
 
 
-class Damaged:
-    """The images of a data set found damaged so far, and which samples of its stream met them.
+class Tried:
+    """Which images were found damaged so far, so that each is tried once.
 
-    Thread-safe. A damaged image is tried once.
+    Thread-safe. A copy that goes to another process begins empty.
     """
 
     def __init__(self) -> None:
         self._errors: dict[Hashable, SiamjaxError] = {}
-        self._met: dict[int, list[Damage]] = collections.defaultdict(list)
-        self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple:
+        return Tried, ()
 
     def read(self, key: Hashable, read: Callable[[], T]) -> T:
         """What `read` gives; Unreadable where the image of `key` is damaged."""
@@ -56,27 +55,32 @@ class Damaged:
         try:
             return read()
         except (SourceError, DataError) as error:
-            with self._lock:
-                self._errors[key] = error
-            raise Unreadable(error) from error
+            raise Unreadable(self._errors.setdefault(key, error)) from error
 
-    def note(self, index: int, met: Unreadable, table: PairTable) -> None:
-        """Remembers that sample `index` met a damaged image.
+
+class Damaged:
+    """The damaged images that samples of a stream met so far, wherever the samples were made."""
+
+    def __init__(self) -> None:
+        self._all: set[Damage] = set()
+        self._met: dict[int, list[Damage]] = {}
+
+    def note(self, index: int, met: Listing[Damage], table: PairTable) -> None:
+        """Remembers what sample `index` met, in the order of its tries.
 
         Raises:
           DataError: so many of the images of the data set are damaged that it is no accident.
         """
-        with self._lock:
-            self._met[index].append(Damage(met.error.where, met.error.what))
-            count = len(self._errors)
+        self._met[index] = list(met)
+        self._all.update(met)
+        count = len(self._all)
         if count > FEW and count > (images := count_images(table)) // SHARE:
-            raise DataError(f"{count} of {images} images cannot be read so far, the last: {met.error.what}",
-                            met.error.where, "mend or remove them; siamjax train --check-images names them all")
+            raise DataError(f"{count} of {images} images cannot be read so far, the last: {met[-1].what}",
+                            met[-1].where, "mend or remove them; siamjax train --check-images names them all")
 
     def met(self, index: int) -> list[Damage]:
-        """What sample `index` met, in the order of its tries, to be asked for once."""
-        with self._lock:
-            return self._met.pop(index, [])
+        """What sample `index` met, to be asked for once."""
+        return self._met.pop(index, [])
 
 
 def named(damages: Listing[str]) -> str:

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Listing
-from typing import Any
+from typing import Any, NamedTuple
 
 import grain
 import jax
 import numpy as np
+from absl import flags
 
 from siamjax.data import paste
 from siamjax.data.cache import ImageCache
 from siamjax.data.config import DataConfig, wide
-from siamjax.data.damage import Damaged, Unreadable
+from siamjax.data.damage import Damage, Damaged, Tried, Unreadable
 from siamjax.data.pairs import ATTEMPT, Pair, PairTable, Shot, make_table
 from siamjax.data.patches import context_mask, context_patch, patch_scale
 from siamjax.data.sequences import MaskedTrack, Track
 from siamjax.data.synthetic import make_tracks
-from siamjax.errors import ConfigError
+from siamjax.errors import ConfigError, SiamjaxError
 from siamjax.types import PairBatch
 
 __all__ = ["DataConfig", "batches", "make_sample"]
@@ -40,13 +40,13 @@ def batches(
     process_index: int = 0,
     process_count: int = 1,
     damaged: Damaged | None = None,
-) -> grain.DatasetIterator[PairBatch]:
+) -> Stream:
     """Endless batches of pairs, from step `start_step` on.
 
     Sample `index = step * batch_size + place` depends on (tracks, config, seed, index) and nothing else, so a
     run resumed at any step, or shared by any number of processes, sees the same pairs. With `damaged` it depends
-    on which images are damaged as well: a pair that needs one of them is drawn again. Close the iterator to stop
-    its threads before its end.
+    on which images are damaged as well: a pair that needs one of them is drawn again. It is the same for any number
+    of threads and of workers. Close the iterator to end them.
 
     Args:
       tracks: of the training split.
@@ -73,57 +73,108 @@ def batches(
         )
     if seed < 0 or start_step < 0:
         raise ConfigError(f"seed {seed} and step {start_step}", "batches", "use 0 or more for both")
-    sample = make_sample(tracks, config, seed=seed, damaged=damaged)
+    sampler = Sampler(tracks, config, seed, is_tolerant=damaged is not None)
     rows = batch_size // process_count
-
-    def local(number: int) -> PairBatch:
-        step, place = divmod(number, rows)
-        return sample(step * batch_size + process_index * rows + place)
-
+    local = _Local(sampler, batch_size, rows, process_index * rows)
     numbers = grain.MapDataset.range(start_step * rows, LAST_INDEX // batch_size * rows)
-    dataset = numbers.map(local).batch(rows, drop_remainder=True, batch_fn=_stack)
-    options = grain.ReadOptions(num_threads=config.threads, prefetch_buffer_size=2 if config.threads else 0)
-    return iter(dataset.to_iter_dataset(options))
+    # One element of the reading is a batch, so that each thread and each worker makes whole ones.
+    ahead = max(2, config.threads) if config.threads else 0
+    dataset = numbers.map(local).batch(rows, drop_remainder=True, batch_fn=_stack).to_iter_dataset(
+        grain.ReadOptions(num_threads=config.threads, prefetch_buffer_size=ahead))
+    if config.workers:
+        _need_no_flags()
+        dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(config.workers, per_worker_buffer_size=2))
+    return Stream(iter(dataset), sampler.table, damaged)
 
 
-def make_sample(tracks: Listing[Track], config: DataConfig, *, seed: int,
-                damaged: Damaged | None = None) -> Callable[[int], PairBatch]:
+class Stream(Iterator[PairBatch]):
+    """Batches as they come; to be closed, which ends threads and worker processes."""
+
+    def __init__(self, batches: grain.DatasetIterator, table: PairTable, damaged: Damaged | None):
+        self._batches, self._table, self._damaged = batches, table, damaged
+
+    def __next__(self) -> PairBatch:
+        batch, met = next(self._batches)
+        for index, damages in met.items():
+            assert self._damaged is not None  # without it the sampler stops at the first
+            self._damaged.note(index, damages, self._table)
+        return batch
+
+    def close(self) -> None:
+        self._batches.close()
+
+
+def make_sample(tracks: Listing[Track], config: DataConfig, *, seed: int) -> Callable[[int], PairBatch]:
     """A function from a sample's index in the global stream to a `PairBatch` of one pair, without `B`."""
-    cache = ImageCache(config.cache_mb << 20, damaged)
-    real = functools.partial(_sample, make_table(tracks, config), cache, seed)
-    if not config.synthetic_share:
-        return real
-    # What is drawn moves by itself, and passes any filter.
-    plain = dataclasses.replace(wide(config), paste=0.0, distractors=0.0)
-    drawn = functools.partial(_sample, make_table(make_tracks(seed=seed), plain), cache, seed)
+    sampler = Sampler(tracks, config, seed)
+    return lambda index: sampler(index).pair
 
-    def sample(index: int) -> PairBatch:
-        if _generator(seed, index, SHARE).random() >= config.synthetic_share:
-            return real(index)
-        pair = drawn(index)
-        return pair.replace(identity=~pair.identity)  # below 0: their numbers are those of other tracks
 
-    return sample
+class Sample(NamedTuple):
+    """A `PairBatch` of one pair, without `B`, and the damaged images that were met on the way to it."""
+
+    pair: PairBatch
+    met: tuple[Damage, ...]
+
+
+class Sampler:
+    """From a sample's index in the global stream to its pair. Goes to other processes, its cache empty."""
+
+    def __init__(self, tracks: Listing[Track], config: DataConfig, seed: int, *, is_tolerant: bool = False):
+        """With `is_tolerant` another pair is drawn where an image cannot be read."""
+        self.table, self.seed = make_table(tracks, config), seed
+        self._cache = ImageCache(config.cache_mb << 20, Tried() if is_tolerant else None)
+        self._drawn = None
+        if config.synthetic_share:
+            # What is drawn moves by itself, and passes any filter.
+            plain = dataclasses.replace(wide(config), paste=0.0, distractors=0.0)
+            self._drawn = make_table(make_tracks(seed=seed), plain)
+
+    def __call__(self, index: int) -> Sample:
+        """The first attempt whose images can all be read.
+
+        Raises:
+          SourceError, DataError: there is none, or an image cannot be read and this is not tolerant.
+        """
+        share = self.table.config.synthetic_share
+        if self._drawn is not None and _generator(self.seed, index, SHARE).random() < share:
+            pair = _attempt(self._drawn, self._cache, self.seed, index, 0)
+            return Sample(pair.replace(identity=~pair.identity), ())  # below 0: their numbers are those of other tracks
+        met: list[Damage] = []
+        error: SiamjaxError | None = None
+        for attempt in range(ATTEMPTS):
+            try:
+                return Sample(_attempt(self.table, self._cache, self.seed, index, attempt), tuple(met))
+            except Unreadable as broken:
+                met.append(Damage(broken.error.where, broken.error.what))
+                error = broken.error
+        assert error is not None  # there was an attempt
+        raise error
+
+
+class _Local(NamedTuple):
+    """From the number of a sample in this process's share of the stream to the sample."""
+
+    sampler: Sampler
+    batch_size: int
+    rows: int  # of it in this process
+    first: int  # of those
+
+    def __call__(self, number: int) -> Sample:
+        step, place = divmod(number, self.rows)
+        return self.sampler(step * self.batch_size + self.first + place)
+
+
+def _need_no_flags() -> None:
+    """Lets grain start workers outside of programs with absl's flags, of which it reads one."""
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS.mark_as_parsed()
 
 
 def _generator(seed: int, index: int, stream: int, attempt: int = 0) -> np.random.Generator:
     """Numbers of an attempt at a sample that are not those of its other streams; stream 0 draws its pair."""
     return np.random.Generator(np.random.Philox(key=np.array([seed, index], np.uint64),
                                                 counter=(attempt << ATTEMPT) + (stream << 64)))
-
-
-def _sample(table: PairTable, cache: ImageCache, seed: int, index: int) -> PairBatch:
-    """The first attempt at a sample whose images can all be read."""
-    error: Exception | None = None
-    for attempt in range(ATTEMPTS):
-        try:
-            return _attempt(table, cache, seed, index, attempt)
-        except Unreadable as met:
-            assert cache.damaged is not None  # who else raised it
-            cache.damaged.note(index, met, table)
-            error = met.error
-    assert error is not None
-    raise error
 
 
 def _attempt(table: PairTable, cache: ImageCache, seed: int, index: int, attempt: int) -> PairBatch:
@@ -231,5 +282,7 @@ def _sprite(
     return paste.make_sprite(cutout, random, **_crop(config, size * config.search_scale))
 
 
-def _stack(samples: Listing[PairBatch]) -> PairBatch:
-    return jax.tree.map(lambda *rows: np.stack(rows), *samples)
+def _stack(samples: Listing[Sample]) -> tuple[PairBatch, dict[int, tuple[Damage, ...]]]:
+    """A batch, and what its samples met, by their indices."""
+    batch = jax.tree.map(lambda *rows: np.stack(rows), *(sample.pair for sample in samples))
+    return batch, {int(sample.pair.index): sample.met for sample in samples if sample.met}

@@ -166,7 +166,7 @@ class Experiment:
 
 
 # Settings that change neither the data nor the mathematics: a resumed run may have others.
-FREE = ("checkpoint_every", "log_every", "keep", "max_bad_steps")
+FREE = ("checkpoint_every", "log_every", "keep", "max_bad_steps", "data.threads", "data.workers", "data.cache_mb")
 
 
 def load_experiment(given: str | Path) -> Experiment:

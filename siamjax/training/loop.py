@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,21 +103,48 @@ def _train(experiment: Experiment, tracks: Sequence[Any], folder: Path, data: st
     return folder / "weights.safetensors"
 
 
+class _Fed:
+    """A stream of batches that counts how long a step was not under way for want of one.
+
+    Attributes:
+      under_way: anything that the last step gives.
+      waited: seconds.
+    """
+
+    def __init__(self, stream: Iterator[Any]):
+        self._stream = stream
+        self.under_way: jax.Array | None = None
+        self.waited = 0.0
+
+    def __iter__(self) -> _Fed:
+        return self
+
+    def __next__(self) -> Any:
+        began, is_idle = time.monotonic(), self.under_way is None or self.under_way.is_ready()
+        batch = next(self._stream)
+        if is_idle:  # where the step ends meanwhile, the rest is not counted: when it did is not known
+            self.waited += time.monotonic() - began
+        return batch
+
+
 def _run(experiment, steps, state, stream, numbers, checkpoints, report, damaged, schedule) -> TrainState:
     """Takes the steps `numbers`, each with the last of `steps`, `(first number, step)`, that has begun by then."""
     devices = jax.local_device_count()
+    fed = _Fed(stream)
     pending: list = []  # (step, its metrics on the device, indices of its pairs)
     state = replicas.replicate(state)
     with interrupt.stop_requests() as asked_to_stop:
-        for number, batch in zip(numbers, stream):
+        for number, batch in zip(numbers, fed):
             step = next(step for first, step in reversed(steps) if first <= number)
             state, metrics = step(state, replicas.shard_batch(batch, devices))
             pending.append((number, metrics, batch.index))
+            fed.under_way = metrics["good"]
             done = number + 1
             stopping = asked_to_stop(done)
             last = stopping or done == numbers.stop
             if last or done % experiment.log_every == 0:
-                _log(experiment, pending, replicas.unreplicate(state), report, damaged, schedule)
+                _log(experiment, pending, replicas.unreplicate(state), report, damaged, schedule, fed.waited)
+                fed.waited = 0.0
                 checkpoints.check()
             if last or done % experiment.checkpoint_every == 0:
                 checkpoints.save(replicas.unreplicate(state))
@@ -127,7 +155,8 @@ def _run(experiment, steps, state, stream, numbers, checkpoints, report, damaged
     return replicas.unreplicate(state)
 
 
-def _log(experiment, pending, state: TrainState, report: Report, damaged: Damaged, schedule) -> None:
+def _log(experiment, pending, state: TrainState, report: Report, damaged: Damaged, schedule,
+         waited: float) -> None:
     """Reads the metrics of the steps since the last call: the host waits for the device here only."""
     numbers, metrics, indices = zip(*pending, strict=True)
     pending.clear()
@@ -147,4 +176,5 @@ def _log(experiment, pending, state: TrainState, report: Report, damaged: Damage
     if good:
         means = {name: float(np.mean([row[name] for row in good])) for name in good[0] if name != "good"}
         rate = float(schedule(jnp.asarray(numbers[-1] - int(state.skipped))))
-        report.metrics(numbers[-1] + 1, {**means, "lr": rate, "skipped": int(state.skipped), "redrawn": redrawn})
+        report.metrics(numbers[-1] + 1, {**means, "lr": rate, "skipped": int(state.skipped), "redrawn": redrawn},
+                       waited=waited)

@@ -46,14 +46,16 @@ class Report:
         if sys.stderr.isatty():
             self._bar = tqdm(total=last_step, initial=first_step, unit="step", dynamic_ncols=True)
 
-    def metrics(self, step: int, values: dict[str, float]) -> None:
-        """Means over the steps since the last call, up to `step`."""
+    def metrics(self, step: int, values: dict[str, float], *, waited: float) -> None:
+        """Means over the steps since the last call, up to `step`; in `waited` seconds of it no step was under way."""
         now = time.monotonic()
         # The first call's time would hold the compilation, which says nothing of the speed.
         rate = (step - self._since_step) / max(now - self._since, 1e-9)
         first = self._since_step == self._first_step
+        waiting = min(1.0, waited / max(now - self._since, 1e-9))
         self._since, self._since_step = now, step
-        speed = {} if first else {"steps_per_second": rate, "pairs_per_second": rate * self._batch_size}
+        speed = {} if first else {"steps_per_second": rate, "pairs_per_second": rate * self._batch_size,
+                                  "waiting": waiting}
         self.line({"step": step, **values, **speed})
         left = (self._last_step - step) / rate
         if self._bar is not None:
@@ -62,7 +64,8 @@ class Report:
             self._bar.update(step - self._bar.n)
         elif not self._quiet:
             self.say(f"step {step}/{self._last_step}  loss {values.get('loss', math.nan):.4f}"
-                     + (f"  {rate:.2f} steps/s  {rate * self._batch_size:.1f} pairs/s" if speed else "")
+                     + (f"  {rate:.2f} steps/s  {rate * self._batch_size:.1f} pairs/s"
+                        f"  {waiting:.0%} waiting for data" if speed else "")
                      + f"  {_duration(left)} left")
 
     def damages(self, step: int, damages: Sequence[Damage]) -> None:

@@ -10,7 +10,8 @@ from PIL import Image
 from siamjax.data import damage as module
 from siamjax.data.config import DataConfig
 from siamjax.data.damage import Damaged, check_images, named
-from siamjax.data.pipeline import batches, make_sample
+from siamjax.data.pairs import make_table
+from siamjax.data.pipeline import batches
 from siamjax.data.readers import open_data
 from siamjax.errors import DataError, SourceError
 
@@ -98,7 +99,7 @@ def test_the_draw_is_the_same_resumed_shared_and_whatever_was_met_before(videos,
 
 
 def test_attempts_differ_and_none_repeats_another_sample(videos):
-    table = make_sample(open_data(videos), CONFIG, seed=3).args[0]
+    table = make_table(open_data(videos), CONFIG)
     pairs = [table.draw(3, index, attempt) for index in range(40) for attempt in range(3)]
     assert pairs[::3] == [table.draw(3, index) for index in range(40)]
     assert len(set(pairs[:3])) > 1

@@ -1,12 +1,18 @@
+import contextlib
+import dataclasses
 import itertools
+import multiprocessing
 
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
 from siamjax.data.cache import ImageCache
 from siamjax.data.config import DataConfig
+from siamjax.data.damage import Damaged
 from siamjax.data.pipeline import batches
+from siamjax.data.readers import open_data
 from siamjax.errors import ConfigError, SourceError
 
 
@@ -56,6 +62,29 @@ def test_a_resumed_stream_gives_the_same_batches(threads, cache_mb):
     )
     for step in (0, 4):
         jax.tree.map(np.testing.assert_array_equal, first(2, config, start_step=step), whole[step : step + 2])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 4])
+def test_worker_processes_give_the_same_batches_and_name_the_same_damage(tmp_path, workers):
+    for video in ("a", "b"):
+        (tmp_path / video / "img").mkdir(parents=True)
+        for frame in range(5):
+            Image.fromarray(Fake(video, 5).read(frame)).save(tmp_path / video / "img" / f"{frame}.png")
+        (tmp_path / video / "groundtruth.txt").write_text("20,15,24,30\n" * 5)
+    tracks = open_data(tmp_path)
+    (tmp_path / "a" / "img" / "3.png").write_bytes(b"")
+
+    def read(config):
+        damaged = Damaged()
+        with contextlib.closing(batches(tracks, config, seed=3, batch_size=4, start_step=2, damaged=damaged)) as stream:
+            return list(itertools.islice(stream, 6)), [damaged.met(index) for index in range(8, 32)]
+
+    (alone, met), (shared, met_there) = read(CONFIG), read(dataclasses.replace(CONFIG, workers=workers))
+    jax.tree.map(np.testing.assert_array_equal, alone, shared)
+    assert met == met_there
+    assert any(met)
+    assert not multiprocessing.active_children()
 
 
 def test_processes_share_the_global_batch():

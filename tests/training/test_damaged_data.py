@@ -16,7 +16,7 @@ from siamjax.training.experiment import load_experiment
 from siamjax.training.fingerprint import group_digests, images_gone
 from siamjax.weights import files
 
-SPEED = ("steps_per_second", "pairs_per_second")
+SPEED = ("steps_per_second", "pairs_per_second", "waiting")
 
 
 @pytest.fixture(scope="module")

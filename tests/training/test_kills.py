@@ -16,7 +16,7 @@ from siamjax.weights import files
 
 KILLS = 30
 SETTINGS = ("--set", "epochs=6", "--set", "checkpoint_every=8", "--set", "log_every=4")  # 48 steps
-SPEED = ("steps_per_second", "pairs_per_second")
+SPEED = ("steps_per_second", "pairs_per_second", "waiting")
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def test_output_holds_what_it_should(whole):
     folder, _ = whole
     assert [line["step"] for line in lines(folder)] == [4, 8, 12, 16, 20, 24]
     assert {"loss", "centre_error", "positive", "negative", "lr", "skipped"} <= lines(folder)[0].keys()
-    assert {"steps_per_second", "pairs_per_second"} <= lines(folder)[-1].keys()
+    assert {"steps_per_second", "pairs_per_second", "waiting"} <= lines(folder)[-1].keys()
     record = json.loads((folder / "experiment.json").read_text())
     assert record["experiment"]["optim"]["peak_lr"] == 1e-2
     assert record["runs"][0]["devices"] == jax.device_count()
