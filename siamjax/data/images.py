@@ -42,6 +42,10 @@ def read_image(path: Path, *, among: Sequence[Path] = (), max_pixels: int = MAX_
 
 def read_values(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """A file's pixels as `to_rgb8` takes them, upright; see `read_image`."""
+    with contextlib.suppress(OSError):  # which Pillow then says
+        pixels = jpeg.decoded(path.read_bytes(), max_pixels=max_pixels)
+        if pixels is not None:
+            return pixels
     with opened(path, max_pixels) as image:
         return values_of(image, path)
 
@@ -145,8 +149,6 @@ def readable(files: Sequence[Path], max_pixels: int) -> Iterator[np.ndarray]:
 
 
 def _pixels(image: Image.Image) -> np.ndarray:
-    if (pixels := jpeg.decoded(image)) is not None:
-        return pixels
     if image.mode in ("1", "L", "LA", "RGB", "RGBA"):
         return np.asarray(image)
     if image.mode.startswith("I"):  # "I;16", or "I" for 16-bit PNG in older Pillow

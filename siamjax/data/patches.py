@@ -218,11 +218,11 @@ def _mix_rows(pixels: np.ndarray, index: np.ndarray, weight: np.ndarray) -> np.n
 
 
 def _mix_columns(pixels: np.ndarray, index: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    # Gathering single values of flat rows is 2.5 times faster in numpy than gathering pixels of three.
+    # Gathering single values of flat rows is faster in NumPy than gathering pixels of three, and `take` than an index.
     channels = pixels.shape[2]
     flat = pixels.reshape(len(pixels), -1)
     values = (channels * index[:, None] + np.arange(channels)).ravel()
-    first, second = flat[:, values], flat[:, values + channels]
+    first, second = np.take(flat, values, axis=1), np.take(flat, values + channels, axis=1)
     second -= first
     second *= np.repeat(weight, channels)
     first += second
