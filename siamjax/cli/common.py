@@ -7,6 +7,7 @@ from pathlib import Path
 
 import tyro
 
+from siamjax.data.readers import Choice, Reader, find_reader
 from siamjax.errors import BoxError, ConfigError
 from siamjax.precision import Name
 from siamjax.settings import replace_by_path
@@ -38,6 +39,20 @@ def load_tracker(model: str | Path, settings: tuple[str, ...] = (), *, experimen
             raise ConfigError(f"'{text}' is not a setting", "--set", "write --set tracker.KEY=VALUE")
         config = replace_by_path(config, path.removeprefix("tracker."), value)
     return dataclasses.replace(loaded, tracker=dataclasses.replace(loaded.tracker, config=config))
+
+
+def choose_reader(reader: str | None, layout: str | None, split: str | None, strict: bool) -> Reader | Choice | None:
+    """How a folder of data is to be read, of the options --reader, --layout, --split and --strict.
+
+    Raises:
+      ConfigError: a reader of one's own together with what only the others know, or one that is not there.
+    """
+    if reader is None:
+        return Choice(layout, split, strict) if layout or split or strict else None
+    if layout or split or strict:
+        raise ConfigError("a reader of one's own has no layout, split or checks to choose from", "--reader",
+                          "leave --layout, --split and --strict out")
+    return find_reader(reader)
 
 
 def parse_box(text: str, where: str) -> list[float]:

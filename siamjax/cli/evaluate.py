@@ -8,8 +8,7 @@ from typing import Annotated
 import tyro
 
 from siamjax import evaluation
-from siamjax.cli.common import Settings, load_tracker
-from siamjax.data.readers import find_reader
+from siamjax.cli.common import Settings, choose_reader, load_tracker
 from siamjax.precision import Name
 from siamjax.weights import zoo
 
@@ -23,6 +22,9 @@ def evaluate(
     settings: Annotated[Settings, tyro.conf.arg(name="set")] = (),
     experiment: str | None = None,
     reader: str | None = None,
+    layout: str | None = None,
+    split: str | None = None,
+    strict: tyro.conf.FlagCreatePairsOff[bool] = False,
     precision: Name | None = None,
     rescore: bool = False,
 ) -> None:
@@ -43,10 +45,13 @@ def evaluate(
       settings: a setting of all trackers, e.g. tracker.scale_lr=0.5.
       experiment: Python file with `config = Experiment(...)`, whose net and tracker the models that are files are of.
       reader: Python file with a function `reader(folder)` that lists the sequences of a layout of one's own.
+      layout: which layout of a publisher the folder has, e.g. got10k, where its content leaves that open.
+      split: which part of a published data set: train, val, test, ..., all, or a file with a sequence's name a line.
+      strict: stop at the first sequence with a fault; without it those with faults are left out, and counted.
       precision: float32 or bfloat16, in which the nets compute.
       rescore: track nothing, and score all results that are in output, e.g. of an earlier version.
     """
-    lists = None if reader is None else find_reader(reader)
+    lists = choose_reader(reader, layout, split, strict)
     if rescore:
         found = evaluation.rescore(data, output, protocol=protocol, convention=convention, reader=lists)
     else:

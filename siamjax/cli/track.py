@@ -14,7 +14,8 @@ from tqdm import tqdm
 from siamjax.cli.common import Settings, load_tracker, parse_box
 from siamjax.data.images import MAX_PIXELS
 from siamjax.data.labels import read_objects
-from siamjax.data.readers.folder import TRUTH, check_truth, read_boxes
+from siamjax.data.readers.folder import TRUTH, check_truth
+from siamjax.data.readers.rows import read_boxes
 from siamjax.data.sample import sample_clip
 from siamjax.data.video import USUAL_RATE, open_source
 from siamjax.errors import BoxError, ConfigError, DataError

@@ -8,8 +8,7 @@ from typing import Annotated
 import tyro
 
 from siamjax import training
-from siamjax.cli.common import Settings
-from siamjax.data import find_reader
+from siamjax.cli.common import Settings, choose_reader
 from siamjax.errors import ConfigError
 from siamjax.training import check_checkpoints, load_experiment
 
@@ -23,6 +22,9 @@ def train(
     settings: Annotated[Settings, tyro.conf.arg(name="set")] = (),
     steps: int | None = None,
     reader: str | None = None,
+    layout: str | None = None,
+    split: str | None = None,
+    strict: tyro.conf.FlagCreatePairsOff[bool] = False,
     check_images: tyro.conf.FlagCreatePairsOff[bool] = False,
     verify: tyro.conf.FlagCreatePairsOff[bool] = False,
 ) -> None:
@@ -36,6 +38,9 @@ def train(
       settings: a setting of the experiment, e.g. optim.peak_lr=1e-3.
       steps: stop after this step, with weights; the schedule stays that of the experiment.
       reader: Python file with a function `reader(folder)` that lists the tracks of a layout of one's own.
+      layout: which layout of a publisher the folder has, e.g. got10k, where its content leaves that open.
+      split: which part of a published data set: train, val, test, ..., all, or a file with a sequence's name a line.
+      strict: stop at the first sequence with a fault; without it those with faults are left out, and counted.
       check_images: before the training read all images that it may draw, and name those that are damaged; without
         it they are skipped when they are drawn.
       verify: train nothing, but read all checkpoints in the output folder and say which are as they were saved.
@@ -47,7 +52,7 @@ def train(
                           "experiments/siamfc_tiny.py")
     config = load_experiment(experiment)
     weights = training.train(config, output, data, settings=settings, stop_at=steps, check_images=check_images,
-                             reader=None if reader is None else find_reader(reader))
+                             reader=choose_reader(reader, layout, split, strict))
     print(f"wrote {weights}")
     print(f"track with it: siamjax track SOURCE --model {output}" if config.embedder is None else
           f"how well it tells objects apart: siamjax verify --model {output} --output {output}-verified"

@@ -8,8 +8,7 @@ from typing import Annotated
 import tyro
 
 from siamjax import evaluation
-from siamjax.cli.common import Settings, load_tracker
-from siamjax.data.readers import find_reader
+from siamjax.cli.common import Settings, choose_reader, load_tracker
 from siamjax.errors import ConfigError
 from siamjax.weights import zoo
 
@@ -25,6 +24,9 @@ def tune(
     settings: Annotated[Settings, tyro.conf.arg(name="set")] = (),
     experiment: str | None = None,
     reader: str | None = None,
+    layout: str | None = None,
+    split: str | None = None,
+    strict: tyro.conf.FlagCreatePairsOff[bool] = False,
 ) -> None:
     """Tries settings of a tracker on the validation videos of a folder, many in one program.
 
@@ -41,11 +43,14 @@ def tune(
       settings: a setting that is the same for all, e.g. tracker.search_size=287.
       experiment: Python file with `config = Experiment(...)`, whose net and tracker a model that is a file is of.
       reader: Python file with a function `reader(folder)` that lists the videos of a layout of one's own.
+      layout: which layout of a publisher the folder has, e.g. got10k, where its content leaves that open.
+      split: which part of a published data set: train, val, test, ..., all, or a file with a sequence's name a line.
+      strict: stop at the first sequence with a fault; without it those with faults are left out, and counted.
     """
     options = dict(map(read_options, grid))
     loaded = load_tracker(model, settings, experiment=experiment)
     found = evaluation.tune(data, output, options, model=loaded, random=random, seed=seed, lanes=lanes,
-                            reader=None if reader is None else find_reader(reader))
+                            reader=choose_reader(reader, layout, split, strict))
     print(f"\n{found.table.to_markdown()}\n\n{found.videos} videos, convention visible; every trial: {found.file}")
 
 

@@ -10,7 +10,19 @@ if TYPE_CHECKING:
     from siamjax.data.images import read_image
     from siamjax.data.labels import write_labels
     from siamjax.data.pipeline import batches, make_sample
-    from siamjax.data.readers import Reader, find_reader, open_data, open_objects, open_split, open_videos, read_folder
+    from siamjax.data.readers import (
+        Choice,
+        Fault,
+        Reader,
+        TrackList,
+        find_reader,
+        open_data,
+        open_objects,
+        open_split,
+        open_validation,
+        open_videos,
+        read_folder,
+    )
     from siamjax.data.sample import sample_clip
     from siamjax.data.sequences import DescribedTrack, MaskedTrack, Sequence, Track
     from siamjax.data.synthetic import VOCABULARY, SyntheticConfig, make_tracks
@@ -19,14 +31,17 @@ if TYPE_CHECKING:
 __all__ = [
     "VOCABULARY",
     "AugmentConfig",
+    "Choice",
     "DataConfig",
     "DescribedTrack",
+    "Fault",
     "Jitter",
     "MaskedTrack",
     "Reader",
     "Sequence",
     "SyntheticConfig",
     "Track",
+    "TrackList",
     "batches",
     "find_reader",
     "make_augment",
@@ -36,6 +51,7 @@ __all__ = [
     "open_objects",
     "open_source",
     "open_split",
+    "open_validation",
     "open_videos",
     "pysot",
     "read_folder",

@@ -46,20 +46,21 @@ class Fault(NamedTuple):
     do: str
 
 
-def check_boxes(files: Listing[BoxFile]) -> None:
+def check_boxes(files: Listing[BoxFile], *, alone: bool | None = None) -> None:
     """Refuses the boxes of a data set that are not in pixels of their frames, and warns of what only may be wrong.
 
     Args:
       files: all files of a set.
+      alone: look at each file alone, or else at all of them together; None for both.
     Raises:
       DataError: the boxes of a file, or of all together, are normalised, corners, centres, of frames that lie on their
         side, outside of the frames, or smaller than a pixel; the file is named, and the likely format.
     """
-    for file in files:
+    for file in files if alone is not False else ():
         fault = find_fault(file.boxes, np.asarray(file.size), file.scenes)
         if fault is not None:
             raise DataError(fault.what, file.path, fault.do)
-    if not files:
+    if not files or alone:
         return
     boxes = np.concatenate([file.boxes for file in files])
     sizes = np.concatenate([np.broadcast_to(file.size, (len(file.boxes), 2)) for file in files])

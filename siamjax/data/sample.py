@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from siamjax.data.readers.folder import read_boxes
+from siamjax.data.readers.rows import read_boxes
 
 
 def sample_clip() -> tuple[Path, np.ndarray]:

@@ -6,16 +6,18 @@ import dataclasses
 from collections.abc import Hashable
 from collections.abc import Sequence as Listing
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from siamjax.data.images import as_stored, read_image
+from siamjax.data.images import as_stored, image_size, read_image
 from siamjax.data.labels import Meaning, read_annotation
+from siamjax.data.runs import RunLengths
 from siamjax.errors import DataError
 
 Polygon = np.ndarray  # [P, 2] corners (x, y), frame pixels
+WHEN_ASKED: Any = None  # a size that is read from the first frame when somebody asks
 
 
 class Track(Protocol):
@@ -79,6 +81,20 @@ class DescribedTrack(Track, Protocol):
         ...
 
 
+class _SizeWhenAsked:
+    """A field of `(height, width)`: where it is `WHEN_ASKED`, that of the first frame."""
+
+    def __get__(self, one: Sequence | None, owner: type | None = None) -> tuple[int, int]:
+        if one is None:
+            raise AttributeError("size")  # so that dataclasses see no default
+        if one.__dict__.get("_size") is None:
+            one.__dict__["_size"] = image_size(one.frames[0])
+        return one.__dict__["_size"]
+
+    def __set__(self, one: Sequence, size: tuple[int, int] | None) -> None:
+        one.__dict__["_size"] = size
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Sequence:
     """A `Track` whose frames are image files.
@@ -88,9 +104,10 @@ class Sequence:
       group: the video or image, relative to the data set's folder, e.g. `videos/otb_Coke`.
       frames: image files, one a frame.
       boxes: `[T, 4]` float32 `xywh`, frame pixels; NaN where absent, and where nobody says.
-      size: `(height, width)` px of the frames.
-      masks: mask files as `labels.read_annotation` takes them, None for a frame without one; None where there are
-        none.
+      size: `(height, width)` px of the frames; given `WHEN_ASKED`, it is read from the first one when it is asked for,
+        which raises SourceError where that is no image.
+      masks: mask files as `labels.read_annotation` takes them, or `runs.RunLengths`, None for a frame without one; None
+        where there are none.
       polygons: outlines of the object, one tuple of `[P, 2]` a frame; None where there are none.
       attributes: what meta.json says of the sequence, e.g. `("occlusion",)`.
       category: what kind of thing the object is, e.g. `person`; empty where unknown.
@@ -101,14 +118,17 @@ class Sequence:
         are all. The others are tracked, but neither scored nor trained on.
       listed: `[T]` bool, frames that an absence list of the data set names; None where there is no such list. Some
         conventions tell these from frames that have no box.
+      fps: frames a second, None where unknown.
+      split: which part of its data set it belongs to, in the publisher's words (`train`, `val`); empty where unknown.
+      origin: 1 where the data set's files count pixels from 1; `boxes` are from 0 all the same.
     """
 
     name: str
     group: str
-    frames: tuple[Path, ...]
+    frames: Listing[Path]
     boxes: np.ndarray
-    size: tuple[int, int]
-    masks: tuple[Path | None, ...] | None = None
+    size: tuple[int, int] = _SizeWhenAsked()  # type: ignore[assignment]
+    masks: Listing[Path | RunLengths | None] | None = None
     polygons: tuple[tuple[Polygon, ...], ...] | None = None
     attributes: tuple[str, ...] = ()
     category: str = ""
@@ -117,6 +137,13 @@ class Sequence:
     turned_boxes: bool = False
     annotated: np.ndarray | None = None
     listed: np.ndarray | None = None
+    fps: float | None = None
+    split: str = ""
+    origin: int = 0
+
+    def set_size(self, size: tuple[int, int]) -> None:
+        """Says what reading the first frame would, to spare that."""
+        object.__setattr__(self, "size", size)
 
     @property
     def known(self) -> np.ndarray:
@@ -144,6 +171,8 @@ class Sequence:
             return fill(self.polygons[number], self.size)
         file = self.masks[number]
         assert file is not None
+        if isinstance(file, RunLengths):
+            return file.mask(self.size)
         numbers = read_annotation(file, self.meaning)
         self._check_size(numbers, file, "draw the mask on the frame as it is")
         return numbers > 0 if self.label is None else numbers == self.label

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from siamjax.data.readers import Reader, open_videos
+from siamjax.data.readers import Choice, Reader, open_videos
 from siamjax.errors import DataError
 from siamjax.evaluation import protocols, runner
 from siamjax.evaluation.files import results
@@ -54,7 +54,7 @@ class Evaluation:
 
 def evaluate(data: str | Path, output: str | Path, *, models: Iterable[LoadedTracker | str | Path] = (),
              protocol: str | Protocol = "ope", convention: str = DEFAULT_CONVENTION,
-             reader: Reader | None = None, say: Callable[[str], object] = print) -> Evaluation:
+             reader: Reader | Choice | None = None, say: Callable[[str], object] = print) -> Evaluation:
     """Scores trackers on a folder of sequences, side by side.
 
     A run that was stopped goes on where it was; a finished one is scored anew, e.g. under another convention.
@@ -91,7 +91,7 @@ def evaluate(data: str | Path, output: str | Path, *, models: Iterable[LoadedTra
 
 
 def rescore(data: str | Path, output: str | Path, *, protocol: str | Protocol = "ope",
-            convention: str = DEFAULT_CONVENTION, reader: Reader | None = None,
+            convention: str = DEFAULT_CONVENTION, reader: Reader | Choice | None = None,
             say: Callable[[str], object] = print) -> Evaluation:
     """Scores the result files that are there, whatever made them, e.g. an earlier version; nothing is tracked.
 

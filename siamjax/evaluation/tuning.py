@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from siamjax.data.readers import Reader, open_split
+from siamjax.data.readers import Choice, Reader, open_validation
 from siamjax.data.sequences import Sequence as Video
 from siamjax.errors import ConfigError, DataError
 from siamjax.evaluation.files import records
@@ -141,7 +141,7 @@ class Tuning:
 
 def tune(data: str | Path, output: str | Path, options: Mapping[str, Sequence[float]], *,
          model: LoadedTracker | str | Path = zoo.DEFAULT, random: int = 0, seed: int = 0, lanes: int = LANES,
-         reader: Reader | None = None, say: Callable[[str], object] = print) -> Tuning:
+         reader: Reader | Choice | None = None, say: Callable[[str], object] = print) -> Tuning:
     """Tries settings of a tracker on the validation videos of a folder, many in one program.
 
     Only the videos that validation.txt names are looked at: scores after a choice belong to other ones.
@@ -166,10 +166,10 @@ def tune(data: str | Path, output: str | Path, options: Mapping[str, Sequence[fl
         raise ConfigError("nothing to tune", "--grid", "give KEY=V1,V2,...")
     if random < 0 or lanes < 1 or seed < 0:
         raise ConfigError(f"random {random}, seed {seed} and lanes {lanes}", "tune", "use 0, 0 and 1 or more")
-    if not (data / "validation.txt").is_file():
+    videos = [video for video in open_validation(data, reader) if len(video.frames) > 1]
+    if not videos and not (data / "validation.txt").is_file():
         raise DataError("there is no validation split", str(data / "validation.txt"),
                         "name the videos to tune on in it, one a line")
-    videos = [video for video in open_split(data, reader)[1] if len(video.frames) > 1]
     loaded = model if isinstance(model, LoadedTracker) else zoo.load(model)
     tried = scatter(options, random, seed) if random else grid(options)
     running = trials(loaded, videos, [{}, *tried], lanes=lanes, progress=say)

@@ -8,7 +8,7 @@ from pathlib import Path
 from siamjax.data.config import DataConfig
 from siamjax.data.damage import check_images as read_all
 from siamjax.data.damage import named
-from siamjax.data.readers import Reader, open_objects, open_split
+from siamjax.data.readers import Choice, Reader, open_objects, open_split
 from siamjax.data.sequences import Track
 from siamjax.data.synthetic import make_tracks
 from siamjax.errors import ConfigError, DataError
@@ -22,7 +22,7 @@ DRAWN = "the synthetic set"
 
 def train(experiment: Experiment | str | Path, output: str | Path, data: str | Path | None = None, *,
           settings: Sequence[str] = (), stop_at: int | None = None, check_images: bool = False,
-          reader: Reader | None = None, say: Callable[[str], None] = print) -> Path:
+          reader: Reader | Choice | None = None, say: Callable[[str], None] = print) -> Path:
     """Trains an experiment; called again with the same output it goes on from the last checkpoint.
 
     Args:

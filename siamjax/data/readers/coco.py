@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from siamjax.data.box_rules import BoxFile, check_boxes
+from siamjax.data.readers.quarantine import Fault, TrackList, fault_of
+from siamjax.data.runs import RunLengths, coco_runs
 from siamjax.data.sequences import Polygon, Sequence
 from siamjax.data.text import read_json
 from siamjax.errors import DataError
@@ -28,19 +30,22 @@ class Image(NamedTuple):
     size: tuple[int, int]
 
 
-def read_coco(annotations: str | Path, images: str | Path, *, prefix: str = "images/") -> list[Sequence]:
-    """Lists the objects of a COCO annotation file as sequences of one frame.
+def read_coco(annotations: str | Path, images: str | Path, *, prefix: str = "images/", split: str = "",
+              say: bool = True) -> TrackList:
+    """Lists the objects of a COCO or LVIS annotation file as sequences of one frame.
 
     Crowds (`iscrowd` 1) and boxes without an area, of which COCO has a few, are left out. Outlines are kept
-    where `segmentation` is a list of polygons; run-length masks are not read. An entry with an error is left out, as is
-    an outline with one, and a `RuntimeWarning` says how many and what the first is. Boxes are checked for being pixels
-    of the images (`box_rules.check_boxes`).
+    where `segmentation` is a list of polygons, and masks where it is run lengths of either kind. An entry with an error
+    is left out, as is an outline with one, and a `RuntimeWarning` says how many and what the first is. Boxes are
+    checked for being pixels of the images (`box_rules.check_boxes`).
 
     Args:
       annotations: the JSON file, with `images` (`id`, `file_name`, `width`, `height`) and `annotations`
         (`id`, `image_id`, `bbox` as `x,y,w,h` px); `category_id` and `categories` (`id`, `name`) may be there.
       images: the folder that `file_name` is relative to.
       prefix: put before the file's stem to name its group, e.g. `images/raccoon-1`.
+      split: of the tracks.
+      say: warn of what is left out; its faults come back with the tracks in any case.
 
     Returns:
       One `Sequence` an object, named `group/annotation id`, in the file's order of annotations.
@@ -58,14 +63,15 @@ def read_coco(annotations: str | Path, images: str | Path, *, prefix: str = "ima
     categories = {} if "categories" not in document else {
         entry["id"]: entry["name"] for entry in _entries(document, "categories", path)
         if isinstance(entry, dict) and _is_id(entry.get("id")) and isinstance(entry.get("name"), str)}
-    sequences, places = _objects(document, path, files, categories, left_out)
-    left_out.say()
+    sequences, places = _objects(document, path, files, categories, left_out, split)
+    if say:
+        left_out.say()
     if not sequences:
         raise DataError("the file annotates no object", str(path), "give one with boxes")
     check_boxes([BoxFile(str(path), np.concatenate([one.boxes for one in sequences]),
                          np.array([one.size for one in sequences]), places.__getitem__,
                          scenes=len({one.group for one in sequences}))])
-    return sequences
+    return TrackList(sequences, layout="coco", faults=left_out.faults)
 
 
 class _LeftOut:
@@ -74,6 +80,7 @@ class _LeftOut:
     def __init__(self, path: Path):
         self._path = path
         self._said: list[str] = []
+        self.faults: list[Fault] = []
 
     def without(self, entries: list, what: str, read: Callable[[Any, int], Any]) -> Iterator[tuple[Any, Any]]:
         """`(entry, read(entry, number))` of those that `read` raises no DataError for.
@@ -95,6 +102,7 @@ class _LeftOut:
             first = errors[0]
             raise DataError(f"{len(errors)} of {total} {what} are in error, the first: {first.what}", first.where,
                             first.do)
+        self.faults += [fault_of(error.where.rpartition(", ")[2], error) for error in errors]
         if errors:
             place = errors[0].where.rpartition(", ")[2]
             self._said.append(f"{len(errors)} of {total} {what} (first: {errors[0].what}, {place})")
@@ -129,6 +137,8 @@ def _images(document: dict[str, Any], root: Path, prefix: str, path: Path, left_
 def _image(image: Any, number: int, root: Path, prefix: str, path: Path) -> Image:
     where = f"{path}, image {_shown(_id_of(image, number, path, 'images'))}"
     name, size = image.get("file_name"), (image.get("height"), image.get("width"))
+    if name is None and isinstance(image.get("coco_url"), str):  # LVIS
+        name = "/".join(image["coco_url"].split("/")[-2:])
     # A name that leaves the folder would read files the user did not point at.
     if not isinstance(name, str) or not name or PurePosixPath(name).is_absolute() or ".." in Path(name).parts:
         raise DataError(f"file_name {_shown(name)} is not a path inside the folder", where, "give a relative path")
@@ -146,7 +156,7 @@ def _image(image: Any, number: int, root: Path, prefix: str, path: Path) -> Imag
 
 
 def _objects(document: dict[str, Any], path: Path, files: dict[Any, Image | None], categories: dict[Any, str],
-             left_out: _LeftOut) -> tuple[list[Sequence], list[str]]:
+             left_out: _LeftOut, split: str) -> tuple[list[Sequence], list[str]]:
     """Objects and, for messages, where each stands."""
     sequences: list[Sequence] = []
     places, names, bad_outlines, total = [], set(), [], 0
@@ -155,17 +165,18 @@ def _objects(document: dict[str, Any], path: Path, files: dict[Any, Image | None
         image = files[annotation["image_id"]]
         if image is None or annotation.get("iscrowd", 0) or not (box[2] > 0 and box[3] > 0):
             continue
-        where, outlines = f"{path}, annotation {_shown(annotation['id'])}", None
+        where, outlines, mask = f"{path}, annotation {_shown(annotation['id'])}", None, None
         total += 1
         try:
             outlines = _polygons(annotation.get("segmentation"), where)
+            mask = _mask(annotation.get("segmentation"), image.size, where)
         except DataError as error:
             bad_outlines.append(error)
         name = _unused(f"{image.group}/{annotation['id']}", names)
         kind = annotation.get("category_id")
         sequences.append(Sequence(name, image.group, (image.file,), box[None], image.size,
-                                  polygons=(outlines,) if outlines else None,
-                                  category=categories.get(kind, "") if _is_id(kind) else ""))
+                                  masks=None if mask is None else (mask,), polygons=(outlines,) if outlines else None,
+                                  category=categories.get(kind, "") if _is_id(kind) else "", split=split))
         places.append(where)
     left_out.count(bad_outlines, max(total, 2 * len(bad_outlines)), "outlines")  # boxes do without them
     return sequences, places
@@ -200,6 +211,16 @@ def _polygons(segmentation: Any, where: str) -> tuple[Polygon, ...] | None:
             do = "write lists of x1, y1, x2, y2, ... of three corners or more"
             raise DataError("a segmentation that is no polygon", where, do)
     return tuple(np.array(flat, np.float32).reshape(-1, 2) for flat in segmentation)
+
+
+def _mask(segmentation: Any, size: tuple[int, int], where: str) -> RunLengths | None:
+    if not isinstance(segmentation, dict):
+        return None
+    mask = coco_runs(segmentation.get("counts"), segmentation.get("size"))
+    if mask is None or segmentation["size"] != list(size):
+        raise DataError(f"run lengths that do not fill a picture of {size[1]}x{size[0]} px", where,
+                        "write counts of columns, and size as [height, width] of the image")
+    return mask
 
 
 def _id_of(entry: Any, number: int, path: Path, key: str) -> int | float | str:

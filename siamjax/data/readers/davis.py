@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from siamjax.data.frame_files import frame_files, mask_files
 from siamjax.data.labels import VOID, Look, Meaning, boxes_of, meaning_of, open_annotation
 from siamjax.data.listing import ordered, subfolders
 from siamjax.data.readers.frames import common_size
+from siamjax.data.readers.quarantine import Fault, gather
 from siamjax.data.sequences import Sequence
 from siamjax.data.text import read_json
 from siamjax.errors import DataError
@@ -42,7 +43,7 @@ def is_davis(root: Path) -> bool:
     return (root / "JPEGImages").is_dir() and (root / "Annotations").is_dir()
 
 
-def read_davis(root: str | Path) -> list[Sequence]:
+def read_davis(root: str | Path, faults: list[Fault] | None = None) -> list[Sequence]:
     """Lists the objects of a folder in the layout of DAVIS 2016, DAVIS 2017 or YouTube-VOS, in natural order.
 
     A track begins with the first annotated frame. Frames without an annotation (YouTube-VOS annotates every fifth, of
@@ -54,13 +55,14 @@ def read_davis(root: str | Path) -> list[Sequence]:
 
     Args:
       root: the folder that holds `JPEGImages` and `Annotations`.
+      faults: is told of videos with an error, which are then left out.
 
     Returns:
       One `Sequence` an object: named by its video, and by `video/number` where that has several.
 
     Raises:
-      DataError: no video, one without frames or objects, a mask without a frame or of another size, or one that
-        `labels.read_annotation` refuses; the file or folder is named.
+      DataError: no video; or (without `faults`) one without frames or objects, a mask without a frame or of another
+        size, or one that `labels.read_annotation` refuses; the file or folder is named.
       SourceError: a file that does not decode.
     """
     root = Path(root)
@@ -71,15 +73,34 @@ def read_davis(root: str | Path) -> list[Sequence]:
         raise DataError("the folder holds no video", str(annotations), "give Annotations/NAME/*.png")
     pool = ThreadPoolExecutor(min(16, os.cpu_count() or 1))
     try:
-        masks = [ordered(mask_files(video).values()) for video in videos]
-        rows = [list(found) for found in [pool.map(_annotated, files) for files in masks]]
+        asked = [(video, files, [pool.submit(_annotated, file) for file in files])
+                 for video in videos for files in [ordered(mask_files(video).values())]]
+        read, wrong = gather(asked, _looked_at, lambda one: one[0].name, stop=faults is None)
     finally:
         pool.shutdown(cancel_futures=True)  # after an error nobody waits for the rest
-    meanings = [meaning_of(row.look for row in video) for video in rows]
-    if Meaning.NUMBERS in meanings:  # and then 255 is void too in a video that has nothing else
-        meanings = [meaning or Meaning.NUMBERS for meaning in meanings]
-    return [sequence for video, files, found, meaning in zip(videos, masks, rows, meanings)
-            for sequence in _read_video(images / video.name, files, found, meaning, categories.get(video.name, {}))]
+    if any(one.meaning is Meaning.NUMBERS for one in read):  # and then 255 is void too in a video with nothing else
+        read = [one._replace(meaning=one.meaning or Meaning.NUMBERS) for one in read]
+    found, unfit = gather(read, lambda one: _read_video(images / one.folder.name, one.files, one.rows, one.meaning,
+                                                        categories.get(one.folder.name, {})),
+                          lambda one: one.folder.name, stop=faults is None)
+    if faults is not None:
+        faults += [*wrong, *unfit]
+    return [sequence for sequences in found for sequence in sequences]
+
+
+class _Video(NamedTuple):
+    """A folder of mask files, what was found in each, and what grey ones mean."""
+
+    folder: Path
+    files: list[Path]
+    rows: list[Annotated]
+    meaning: Meaning | None
+
+
+def _looked_at(asked: tuple[Path, list[Path], list[Future[Annotated]]]) -> _Video:
+    folder, files, futures = asked
+    rows = [one.result() for one in futures]
+    return _Video(folder, files, rows, meaning_of(row.look for row in rows))
 
 
 def _resolution(root: Path) -> tuple[Path, Path]:

@@ -9,10 +9,13 @@ from typing import TypeAlias
 
 import numpy as np
 
+from siamjax.data.readers import catalogue
 from siamjax.data.readers.albums import is_albums, read_albums
+from siamjax.data.readers.catalogue import Choice, Use
 from siamjax.data.readers.coco import read_coco
 from siamjax.data.readers.davis import is_davis, read_davis
 from siamjax.data.readers.folder import read_folder
+from siamjax.data.readers.quarantine import Fault, TrackList, gather, settle
 from siamjax.data.sequences import Sequence, Track
 from siamjax.data.split import AnyTrack, split
 from siamjax.data.text import read_text
@@ -31,54 +34,70 @@ def find_reader(given: str | Path) -> Reader:
     return load_object(given, Callable, "reader", what="reader")  # type: ignore[type-abstract]
 
 
-def open_data(path: str | Path, reader: Reader | None = None) -> list[Sequence]:
+def open_data(path: str | Path, reader: Reader | Choice | None = None) -> list[Sequence]:
     """Lists all tracks under a folder.
 
-    The folder holds sequences (`NAME/groundtruth.txt`), or is one; or it holds one or more of a COCO pair
-    (`annotations.json` beside `images/`), sequences in `videos/`, and videos in the layout of DAVIS
-    (`JPEGImages/` beside `Annotations/`). Their groups are called `images/STEM`, `videos/NAME` and `NAME`.
+    The folder is laid out as the publisher of a data set does it (`catalogue.LAYOUTS`). Or it holds sequences
+    (`NAME/groundtruth.txt`), or is one; or it holds one or more of a COCO pair (`annotations.json` beside `images/`),
+    sequences in `videos/`, and videos in the layout of DAVIS (`JPEGImages/` beside `Annotations/`). Their groups are
+    called `images/STEM`, `videos/NAME` and `NAME`.
+
+    Sequences with a fault are left out, a `RuntimeWarning` says how many, and the `TrackList` that comes back names
+    them.
 
     Args:
       path: the folder.
-      reader: of another layout; by default those above.
+      reader: of another layout, or which of those above is meant; by default its content tells.
     Raises:
-      DataError: nothing of the kind is there, or what is there has an error.
+      DataError: nothing of the kind is there, or more than half of what is there has an error.
+      ConfigError: a layout or split that is not there.
+    """
+    return _open(Path(path), reader, Use.LIST)
+
+
+def open_videos(path: str | Path, reader: Reader | Choice | None = None) -> list[Sequence]:
+    """Lists the videos of a folder that trackers are to be run over: those of the split that is for evaluations.
+
+    Of the layouts of one's own that is the one of DAVIS, or else `read_folder`'s.
+
+    Raises:
+      DataError, ConfigError: as `open_data`.
+    """
+    return _open(Path(path), reader, Use.EVALUATE)
+
+
+def open_split(path: str | Path, reader: Reader | Choice | None = None) -> tuple[list[Sequence], list[Sequence]]:
+    """`(train, validation)` tracks of a folder: the publisher's splits, or what `validation.txt` in it says.
+
+    `validation.txt` names the latter, one group a line, see `split.named_groups`.
+
+    Raises:
+      DataError, ConfigError: as `open_data`; or a line that matches nothing; or nothing left to train on.
     """
     root = Path(path)
-    if reader is not None:
-        return _read(reader, root)
-    tracks = read_folder(root / "videos", prefix="videos/") if (root / "videos").is_dir() else []
-    if is_davis(root):
-        tracks += read_davis(root)
-    if (root / "annotations.json").is_file():
-        tracks += read_coco(root / "annotations.json", root / "images")
-    return tracks or read_folder(root)
+    tracks = _open(root, reader, Use.TRAIN)
+    if (root / "validation.txt").is_file() or not isinstance(reader, Choice | None):
+        return _divided(root, tracks)
+    choice = reader or Choice()
+    found = catalogue.find_layout(root, choice) if choice.split is None else None
+    entries = [] if found is None else catalogue.pick(found, choice, Use.VALIDATE)
+    if found is None or not entries:
+        return tracks, []
+    return tracks, catalogue.read(found, entries, choice, Use.VALIDATE)
 
 
-def open_videos(path: str | Path, reader: Reader | None = None) -> list[Sequence]:
-    """Lists the videos of a folder that trackers are to be run over: in the layout of DAVIS, or else `read_folder`'s.
-
-    Raises:
-      DataError: as `open_data`.
-    """
-    root = Path(path)
-    if reader is not None:
-        return _read(reader, root)
-    return read_davis(root) if is_davis(root) else read_folder(root)
-
-
-def open_split(path: str | Path, reader: Reader | None = None) -> tuple[list[Sequence], list[Sequence]]:
-    """`(train, validation)` tracks of a folder; `validation.txt` in it, where there, names the latter.
-
-    `validation.txt` has one group a line, see `split.named_groups`.
+def open_validation(path: str | Path, reader: Reader | Choice | None = None) -> list[Sequence]:
+    """Tracks of a folder that settings are chosen on: of the split that is asked for, else those of `open_split`.
 
     Raises:
-      DataError: as `open_data`; or a line that matches nothing; or nothing left to train on.
+      DataError, ConfigError: as `open_split`.
     """
-    return _divided(Path(path), open_data(path, reader))
+    if isinstance(reader, Choice) and reader.split is not None:
+        return _open(Path(path), reader, Use.VALIDATE)
+    return open_split(path, reader)[1]
 
 
-def open_objects(path: str | Path, reader: Reader | None = None) -> tuple[Listing[Track], Listing[Track]]:
+def open_objects(path: str | Path, reader: Reader | Choice | None = None) -> tuple[Listing[Track], Listing[Track]]:
     """`(train, validation)` tracks of a folder for embedding nets: those of `open_split`, or `OBJECT/*.jpg`.
 
     Trackers do not read the latter, since a video that lacks its boxes looks the same.
@@ -93,6 +112,46 @@ def open_objects(path: str | Path, reader: Reader | None = None) -> tuple[Listin
         raise DataError("the folder is empty", str(root),
                         "put the photos of each object into a folder of its own, or give videos with boxes")
     return _divided(root, read_albums(root)) if root.is_dir() and is_albums(root) else open_split(root)
+
+
+def _open(root: Path, reader: Reader | Choice | None, use: Use) -> list[Sequence]:
+    if reader is not None and not isinstance(reader, Choice):
+        return _read(reader, root)
+    choice = reader or Choice()
+    found = catalogue.find_layout(root, choice)
+    tracks = _own(root, choice, use) if found is None else catalogue.read(
+        found, catalogue.pick(found, choice, use), choice, use)
+    return _startable(root, tracks, choice) if use is Use.EVALUATE else tracks
+
+
+def _own(root: Path, choice: Choice, use: Use) -> TrackList:
+    """Tracks of the layouts that users make."""
+    faults: list[Fault] = []
+    if use is Use.EVALUATE:
+        tracks = read_davis(root, faults) if is_davis(root) else read_folder(root, faults=faults)
+    else:
+        tracks = read_folder(root / "videos", prefix="videos/", faults=faults) if (root / "videos").is_dir() else []
+        if is_davis(root):
+            tracks += read_davis(root, faults)
+        if (root / "annotations.json").is_file():
+            tracks += read_coco(root / "annotations.json", root / "images")
+        tracks = tracks or read_folder(root, faults=faults)
+    settle(faults, len({one.group for one in tracks}) + len(faults), str(root), strict=choice.strict)
+    return TrackList(tracks, layout=catalogue.OWN, faults=faults)
+
+
+def _startable(root: Path, tracks: list[Sequence], choice: Choice) -> TrackList:
+    """Tracks that can be followed from their first frame."""
+    found, faults = gather(tracks, _with_start, lambda one: one.name)
+    settle(faults, len(tracks), str(root), strict=choice.strict)
+    known = tracks if isinstance(tracks, TrackList) else TrackList(tracks)
+    return TrackList(found, layout=known.layout, faults=[*known.faults, *faults])
+
+
+def _with_start(one: Sequence) -> Sequence:
+    if not np.isfinite(one.boxes[0]).all():
+        raise DataError("the target is absent from frame 1", one.name, "cut the sequence to start where it shows")
+    return one
 
 
 def _read(reader: Reader, root: Path) -> list[Sequence]:

@@ -14,16 +14,16 @@ from siamjax.data.labels import Meaning, meaning_of, open_annotation
 from siamjax.data.listing import subfolders
 from siamjax.data.readers.absence import read_absence
 from siamjax.data.readers.frames import common_size, some_of
+from siamjax.data.readers.quarantine import Fault, gather
+from siamjax.data.readers.rows import check_count, read_boxes, read_rows
 from siamjax.data.sequences import Polygon, Sequence
-from siamjax.data.text import read_json, read_text
+from siamjax.data.text import read_json
 from siamjax.errors import DataError, SourceError
 
 TRUTH = "groundtruth.txt"
-LIMIT = 1e6  # px; a larger coordinate is a damaged file, not a box
-ABSENT = {(0, 0, 0, 0), (-1, -1, -1, -1)}  # what data sets write for an object that is not there, beside NaN
 
 
-def read_folder(root: str | Path, *, prefix: str = "") -> list[Sequence]:
+def read_folder(root: str | Path, *, prefix: str = "", faults: list[Fault] | None = None) -> list[Sequence]:
     """Lists the sequences of a folder, in natural order; frames are not decoded.
 
     A sequence is a folder with `groundtruth.txt` (`x,y,w,h` a line, one line a frame, `nan,nan,nan,nan` where
@@ -37,9 +37,10 @@ def read_folder(root: str | Path, *, prefix: str = "") -> list[Sequence]:
     Args:
       root: the folder.
       prefix: put before the name of each sequence's group, e.g. `videos/`.
+      faults: is told of sequences that are not as described, which are then left out.
 
     Raises:
-      DataError: no sequence in it, or one that is not as described; file and line are named.
+      DataError: no sequence in it, or (without `faults`) one that is not as described; file and line are named.
     """
     root = Path(root)
     if not root.is_dir():
@@ -48,33 +49,12 @@ def read_folder(root: str | Path, *, prefix: str = "") -> list[Sequence]:
     if not folders:
         do = "give one with NAME/img/ and NAME/groundtruth.txt in it"
         raise DataError("the folder holds no sequence", str(root), do)
-    read = [one for folder in folders for one in _read_sequence(folder, prefix + folder.name)]
-    check_boxes([_box_file(path, sequence.boxes, sequence.size) for path, sequence in read])
-    return [sequence for _, sequence in read]
-
-
-def read_boxes(path: Path) -> np.ndarray:
-    """Boxes of a groundtruth.txt: `[T, 4]` float32 `xywh`, a row of NaN where the object is absent.
-
-    Which is where the line has four times `nan`, 0 (LaSOT) or -1.
-
-    Raises:
-      DataError: a line that is not four numbers, partly NaN, infinite, or without a positive size.
-    """
-    rows = _read_rows(path)
-    for line, row in enumerate(rows, start=1):
-        where = f"{path}, line {line}"
-        if len(row) != 4:
-            raise DataError(f"{len(row)} numbers instead of 4", where, "write x,y,w,h")
-        if tuple(row) in ABSENT:
-            row[:] = [math.nan] * 4
-        elif any(map(math.isnan, row)):
-            if not all(map(math.isnan, row)):
-                raise DataError("a box that is partly NaN", where, "write nan four times where absent")
-        elif not (row[2] > 0 and row[3] > 0):
-            do = "write x,y,w,h with w and h above 0, or nan,nan,nan,nan for an absent object"
-            raise DataError(f"a box of {row[2]:g} by {row[3]:g} px", where, do)
-    return np.array(rows, np.float32).reshape(-1, 4)
+    read, wrong = gather(folders, lambda folder: _checked_sequence(folder, prefix + folder.name),
+                         lambda folder: folder.name, stop=faults is None)
+    if faults is not None:
+        faults += wrong
+    check_boxes([file for files, _ in read for file in files], alone=False)
+    return [sequence for _, sequences in read for sequence in sequences]
 
 
 def check_truth(path: Path, size: tuple[int, int]) -> None:
@@ -92,6 +72,13 @@ def _box_file(path: Path, boxes: np.ndarray, size: tuple[int, int]) -> BoxFile:
 
 def _is_sequence(folder: Path) -> bool:
     return (folder / TRUTH).is_file() or (folder / "objects").is_dir()
+
+
+def _checked_sequence(folder: Path, group: str) -> tuple[list[BoxFile], list[Sequence]]:
+    read = _read_sequence(folder, group)
+    files = [_box_file(path, sequence.boxes, sequence.size) for path, sequence in read]
+    check_boxes(files, alone=True)
+    return files, [sequence for _, sequence in read]
 
 
 def _read_sequence(folder: Path, group: str) -> list[tuple[Path, Sequence]]:
@@ -139,34 +126,16 @@ def _read_object(
 
 def _checked_boxes(path: Path, count: int) -> np.ndarray:
     boxes = read_boxes(path)
-    if len(boxes) != count:
-        raise DataError(f"{len(boxes)} boxes for {count} images", str(path), "write one line an image")
+    check_count(len(boxes), count, path)
     return boxes
-
-
-def _read_rows(path: Path) -> list[list[float]]:
-    """Numbers of each line, separated by commas, tabs or blanks; empty lines at the end are left out."""
-    lines = read_text(path, do="give a text file with one line of numbers a frame").rstrip().splitlines()
-    rows = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            row = [float(word) for word in line.replace(",", " ").replace("_", "?").split()]  # Python reads 1_0 as 10
-        except ValueError as error:
-            do = "write numbers with a decimal point, separated by commas"
-            raise DataError(f"{line[:60]!r} is not numbers", f"{path}, line {number}", do) from error
-        if any(abs(value) > LIMIT for value in row):  # infinity too; NaN compares false and is judged later
-            raise DataError(f"a coordinate beyond {LIMIT:g}", f"{path}, line {number}", "give frame pixels")
-        rows.append(row)
-    return rows
 
 
 def _read_polygons(folder: Path, count: int) -> tuple[tuple[Polygon, ...], ...] | None:
     path = folder / "polygon.txt"
     if not path.is_file():
         return None
-    rows = _read_rows(path)
-    if len(rows) != count:
-        raise DataError(f"{len(rows)} polygons for {count} images", str(path), "write one line an image")
+    rows = read_rows(path)
+    check_count(len(rows), count, path, "polygons")
     for line, row in enumerate(rows, start=1):
         if len(row) < 6 or len(row) % 2:
             do = "write x1,y1,x2,y2,... of three corners or more"

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from siamjax.data import sequences as data
+from siamjax.data.runs import RunLengths
 from siamjax.errors import OutputError
 from siamjax.evaluation.files import results
 from siamjax.outputs import write_text
@@ -83,11 +84,13 @@ class Inputs:
     def _digest(self, sequence: data.Sequence, of_file) -> str:
         """Of the files, which objects of one video share, and of what is the object's own."""
         first_mask = sequence.masks[0] if self.masks and sequence.masks is not None else None
-        files = (*sequence.frames, *([first_mask] if first_mask is not None else []))
+        files = (*sequence.frames, *([first_mask] if isinstance(first_mask, Path) else []))
         key = (of_file, files)
         if key not in self._known:
             self._known[key] = _joined(of_file(file) for file in files)
         own = [np.asarray(sequence.boxes[0], np.float32).tobytes(), repr(sequence.label).encode()]
+        if isinstance(first_mask, RunLengths):
+            own += [np.array(first_mask.window).tobytes(), first_mask.counts.tobytes()]
         if self.masks and sequence.polygons is not None:
             own += [np.asarray(outline, np.float32).tobytes() for outline in sequence.polygons[0]]
         return _joined([self._known[key].encode(), *own])

@@ -90,7 +90,6 @@ def test_several_objects_share_masks_that_number_them_or_have_their_own(tmp_path
         (("1,2,3", "1,2,3,4", "1,2,3,4"), "3 numbers.*line 1"),
         (("1,2,3,4", "1,2,x,4", "1,2,3,4"), "'1,2,x,4'.*line 2"),
         (("1,2,3,4", "1,2,nan,4", "1,2,3,4"), "partly NaN.*line 2"),
-        (("1,2,3,4", "1,2,3,4", "1,2,0,4"), "0 by 4.*line 3"),
         (("1,2,3,4", "1,2,3,-4", "1,2,3,4"), "line 2"),
         (("1,2,3,4", "inf,2,3,4", "1,2,3,4"), "beyond.*line 2"),
         (("1,2,3,4", "1e9,2,3,4", "1,2,3,4"), "beyond.*line 2"),
@@ -102,6 +101,13 @@ def test_bad_boxes_are_named_by_file_and_line(tmp_path, rows, says):
     with pytest.raises(DataError, match=says) as caught:
         read_folder(tmp_path)
     assert "groundtruth.txt" in caught.value.where
+
+
+@pytest.mark.parametrize("row", ["0,0,0,0", "-1,-1,-1,-1", "NaN,NaN,NaN,NaN", "12,30,0,0", "1,2,0,4", "1;2;3;0"])
+def test_a_box_of_nothing_is_an_absent_target(tmp_path, row):
+    make_sequence(tmp_path / "dog", ("1,2,3,4", row, "1,2,3,4"))
+    [sequence] = read_folder(tmp_path)
+    assert np.isnan(sequence.boxes).all(axis=1).tolist() == [False, True, False]
 
 
 def test_other_faults_of_a_folder(tmp_path):

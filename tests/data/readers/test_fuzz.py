@@ -24,7 +24,7 @@ from siamjax.data.labels import read_annotation, read_objects
 from siamjax.data.listing import image_files
 from siamjax.data.pools import cutout_frames, usable_frames
 from siamjax.data.readers import open_data, open_objects, open_split, open_videos, read_albums, read_coco, read_davis
-from siamjax.data.readers.folder import read_boxes
+from siamjax.data.readers.rows import read_boxes
 from siamjax.data.sequences import MaskedTrack
 from siamjax.errors import SiamjaxError
 
