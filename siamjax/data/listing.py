@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import os
 import re
@@ -46,6 +47,18 @@ def subfolders(folder: Path) -> list[Path]:
       SourceError: as `image_files`.
     """
     return sorted((path for path, entry in _entries(folder) if _is(entry.is_dir)), key=natural_key)
+
+
+def files_named(folder: Path, pattern: str) -> list[Path]:
+    """Files of a folder that a pattern of names matches, hidden ones left out, in natural order; none without a folder.
+
+    Raises:
+      SourceError: the folder cannot be listed.
+    """
+    if not folder.is_dir():
+        return []
+    return sorted((path for path, entry in _entries(folder)
+                   if fnmatch.fnmatchcase(path.name, pattern) and _is(entry.is_file)), key=natural_key)
 
 
 def matching(pattern: str) -> list[Path]:

@@ -35,6 +35,15 @@ def read_text(path: Path, *, what: str = "the file", do: str = "give a text file
         raise DataError(f"{what} is not text", str(path), do) from error
 
 
+def head_of(path: Path, count: int = 4096) -> bytes:
+    """The first bytes of a file; none where it cannot be read, which is for whoever reads it to say."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(count)
+    except (OSError, ValueError):
+        return b""
+
+
 def read_json(path: Path, *, do: str, what: str = "the file") -> Any:
     """What a JSON file holds, in any encoding of `read_text`.
 

@@ -29,6 +29,8 @@ from siamjax.data.readers import (
     vot,
 )
 from siamjax.data.readers.checked import check_tracks
+from siamjax.data.readers.davis import is_davis
+from siamjax.data.readers.folder import has_sequences
 from siamjax.data.readers.layouts import Entry, Layout, Splits, chosen, names_in
 from siamjax.data.readers.quarantine import Fault, TrackList, gather, settle
 from siamjax.data.split import named_groups
@@ -98,12 +100,18 @@ def find_layout(root: Path, choice: Choice) -> Found | None:
             raise DataError(f"the folder is not laid out as {layout.title}", str(root),
                             "give the folder that its publisher's archives unpack to, or leave --layout out")
         return Found(root, layout, splits)
-    fits = [Found(root, layout, splits) for layout in LAYOUTS.values()
-            if (splits := layout.find(root)) is not None]
+    fits = _fitting(root, by_users=False)
+    if not fits and not (has_sequences(root) or has_sequences(root / "videos") or is_davis(root)):
+        fits = _fitting(root, by_users=True)
     if len(fits) > 1:
         names = " and ".join(one.layout.name for one in fits)
         raise DataError(f"the folder fits the layouts {names}", str(root), "say which one is meant with --layout NAME")
     return fits[0] if fits else None
+
+
+def _fitting(root: Path, *, by_users: bool) -> list[Found]:
+    return [Found(root, layout, splits) for layout in LAYOUTS.values()
+            if layout.by_users is by_users and (splits := layout.find(root)) is not None]
 
 
 def pick(found: Found, choice: Choice, use: Use) -> list[Entry]:

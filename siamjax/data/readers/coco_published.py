@@ -6,7 +6,7 @@ import functools
 import re
 from pathlib import Path
 
-from siamjax.data.listing import natural_key
+from siamjax.data.listing import files_named
 from siamjax.data.readers.coco import read_coco
 from siamjax.data.readers.layouts import Entry, Layout, Splits
 from siamjax.data.sequences import Sequence
@@ -18,7 +18,7 @@ _NAMED = re.compile(r"(?:instances|lvis_v[0-9.]+)_((train|val|test|minival|valmi
 def find(root: Path) -> Splits | None:
     """Annotation files by split; of several years of a split, all."""
     found: dict[str, list[Entry]] = {}
-    for path in sorted((root / "annotations").glob("*.json"), key=natural_key):
+    for path in files_named(root / "annotations", "*.json"):
         match = _NAMED.fullmatch(path.stem)
         if match:
             entry = Entry(path.stem, functools.partial(_read, path, root, match[1], match[2]), (path,))

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from siamjax.data.frame_list import FrameList
-from siamjax.data.listing import is_hidden, natural_key
+from siamjax.data.listing import files_named
 from siamjax.data.readers.layouts import Entry, Layout, Splits
 from siamjax.data.readers.objects import tracks_of
 from siamjax.data.readers.rows import LIMIT
 from siamjax.data.sequences import Sequence
-from siamjax.data.text import read_json
+from siamjax.data.text import head_of, read_json
 from siamjax.errors import DataError
 
 DO = "give COCO's annotations with `videos`, `images` with `video_id` and `frame_id`, and `annotations` with `track_id`"
@@ -27,8 +27,8 @@ def find(root: Path) -> Splits | None:
         return None
     entries = []
     for folder in (root, root / "annotations"):
-        for path in sorted(folder.glob("*.json"), key=natural_key) if folder.is_dir() else ():
-            if not is_hidden(path) and _has_videos(path):
+        for path in files_named(folder, "*.json"):
+            if _has_videos(path):
                 document = read_json(path, do=DO)
                 entries += [Entry(str(video["name"]), functools.partial(_read, path, root, video), (path, root))
                             for video in _videos(document)]
@@ -36,7 +36,7 @@ def find(root: Path) -> Splits | None:
 
 
 def _has_videos(path: Path) -> bool:
-    if path.stat().st_size < 20:
+    if not head_of(path):
         return False
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         return all(content.find(key) >= 0 for key in (b'"videos"', b'"annotations"'))
@@ -115,4 +115,5 @@ def _is_id(value: Any) -> bool:
     return isinstance(value, int | str) and not isinstance(value, bool)
 
 
-LAYOUT = Layout("cocovideo", "COCO for videos", find, train=("",), validate=(), evaluate=("",))
+LAYOUT = Layout("cocovideo", "COCO for videos", find, train=("",), validate=(), evaluate=("",),
+                by_users=True)

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from siamjax.data.frame_list import FrameList
-from siamjax.data.listing import is_hidden, natural_key, subfolders
+from siamjax.data.listing import files_named, subfolders
 from siamjax.data.readers.layouts import Entry, Layout, Splits, frames_of
 from siamjax.data.readers.objects import images_beside, place_of, tracks_of
 from siamjax.data.readers.rows import LIMIT, present_boxes
 from siamjax.data.sequences import Sequence
-from siamjax.data.text import read_text
+from siamjax.data.text import head_of, read_text
 from siamjax.errors import DataError
 
 NO = ("0", "0.0", "false", "")
@@ -31,7 +31,7 @@ def find(root: Path) -> Splits | None:
     if not root.is_dir():
         return None
     paths = [(path, images) for folder in (root, *subfolders(root))
-             for path in sorted(folder.glob("*.csv"), key=natural_key) if not is_hidden(path) and _has_columns(path)
+             for path in files_named(folder, "*.csv") if _has_columns(path)
              for images in [images_beside(path)] if images is not None]
     entries = [Entry(name, functools.partial(_read, path, images, name), (path, images))
                for path, images in paths for name in [_name(path, root)]]
@@ -40,14 +40,14 @@ def find(root: Path) -> Splits | None:
 
 def _name(path: Path, root: Path) -> str:
     """Of the video: of its folder where that has one file alone, else of the file."""
-    alone = path.parent != root and len(list(path.parent.glob("*.csv"))) == 1
+    alone = path.parent != root and len(files_named(path.parent, "*.csv")) == 1
     return path.parent.name if alone else path.stem
 
 
 def _has_columns(path: Path) -> bool:
-    with open(path, "rb") as file:
-        head = file.readline(4096)
-    words = head.decode("latin-1").removeprefix("\xef\xbb\xbf").strip().replace(";", ",").replace("\t", ",").split(",")
+    head = head_of(path).replace(b"\0", b"").partition(b"\n")[0]
+    line = head.decode("latin-1").lstrip("\xef\xbb\xbf\xff\xfe").strip()
+    words = line.replace(";", ",").replace("\t", ",").split(",")
     names = [_SAME.get(word.strip().lower(), word.strip().lower()) for word in words]
     return set(COLUMNS) <= set(names) or (len(words) == 5 and all(map(_is_number, words)))
 
@@ -122,4 +122,5 @@ def _first(rows: list[tuple[int, dict[str, str]]], frames: FrameList) -> int:
     return int(max(numbers) >= len(frames))
 
 
-LAYOUT = Layout("csv", "CSV", find, train=("",), validate=(), evaluate=("",))
+LAYOUT = Layout("csv", "CSV", find, train=("",), validate=(), evaluate=("",),
+                by_users=True)

@@ -10,12 +10,13 @@ from xml.etree import ElementTree
 import numpy as np
 
 from siamjax.data.frame_list import FrameList
-from siamjax.data.listing import is_hidden, natural_key, subfolders
+from siamjax.data.listing import files_named, subfolders
 from siamjax.data.readers.layouts import Entry, Layout, Splits, frames_of
 from siamjax.data.readers.objects import between_keys, images_beside, tracks_of
 from siamjax.data.readers.rows import LIMIT
 from siamjax.data.readers.voc import parse
 from siamjax.data.sequences import Sequence
+from siamjax.data.text import head_of
 from siamjax.errors import DataError
 
 DO = "export it as `CVAT for video 1.1`"
@@ -26,16 +27,14 @@ def find(root: Path) -> Splits | None:
     """Annotation files in a folder, or in the folders in it."""
     if not root.is_dir():
         return None
-    paths = [path for folder in (root, *subfolders(root)) for path in sorted(folder.glob("*.xml"), key=natural_key)
-             if not is_hidden(path) and _is_cvat(path)]
+    paths = [path for folder in (root, *subfolders(root)) for path in files_named(folder, "*.xml") if _is_cvat(path)]
     entries = [Entry(name, functools.partial(_read, path, name), (path, images_beside(path) or path.parent))
                for path in paths for name in [_name(path, root)]]
     return {"": entries} if entries else None
 
 
 def _is_cvat(path: Path) -> bool:
-    with open(path, "rb") as file:
-        return b"<annotations" in file.read(4096).replace(b"\0", b"")
+    return b"<annotations" in head_of(path).replace(b"\0", b"")
 
 
 def _name(path: Path, root: Path) -> str:
@@ -117,4 +116,5 @@ def _box(shape: ElementTree.Element, where: str) -> np.ndarray:
     return np.concatenate([low, high - low]).astype(np.float32)
 
 
-LAYOUT = Layout("cvat", "CVAT for video", find, train=("",), validate=(), evaluate=("",))
+LAYOUT = Layout("cvat", "CVAT for video", find, train=("",), validate=(), evaluate=("",),
+                by_users=True)

@@ -70,6 +70,11 @@ def _box_file(path: Path, boxes: np.ndarray, size: tuple[int, int]) -> BoxFile:
     return BoxFile(str(path), boxes, size, lambda number: f"{path}, line {number + 1}")
 
 
+def has_sequences(root: Path) -> bool:
+    """Whether a folder holds sequences, or is one."""
+    return root.is_dir() and (_is_sequence(root) or any(map(_is_sequence, subfolders(root))))
+
+
 def _is_sequence(folder: Path) -> bool:
     return (folder / TRUTH).is_file() or (folder / "objects").is_dir()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from siamjax.data.frame_list import FrameList
-from siamjax.data.listing import subfolders
+from siamjax.data.listing import files_named, subfolders
 from siamjax.data.readers import voc
 from siamjax.data.readers.layouts import Entry, Layout, Splits, frames_of
 from siamjax.data.readers.objects import tracks_of
@@ -41,14 +41,13 @@ def _snippets(folder: Path) -> list[Path]:
 
 
 def _has_xml(folder: Path) -> bool:
-    with os.scandir(folder) as entries:
-        return any(entry.name.endswith(".xml") for entry in entries)
+    return bool(files_named(folder, "*.xml"))
 
 
 def _read_snippet(folder: Path, notes: Path, split: str) -> list[Sequence]:
     frames = frames_of(folder)
     places = {name.rpartition(".")[0]: number for number, name in enumerate(frames.names)}
-    files = sorted(name for name in os.listdir(notes) if name.endswith(".xml"))
+    files = [path.name for path in files_named(notes, "*.xml")]
     if not files:
         raise DataError("the snippet has no annotations", str(notes), "give them, or remove it")
     objects: dict[str, dict[int, np.ndarray]] = {}

@@ -13,11 +13,11 @@ import numpy as np
 
 from siamjax.data.frame_list import FrameList
 from siamjax.data.images import image_size
-from siamjax.data.listing import is_hidden, natural_key
+from siamjax.data.listing import files_named
 from siamjax.data.readers.layouts import Entry, Layout, Splits, frames_of
 from siamjax.data.readers.objects import between_keys, has_images, tracks_of
 from siamjax.data.sequences import WHEN_ASKED, Sequence
-from siamjax.data.text import read_json
+from siamjax.data.text import head_of, read_json
 from siamjax.errors import DataError
 
 DO = "export the project as JSON (not JSON-MIN)"
@@ -29,17 +29,15 @@ def find(root: Path) -> Splits | None:
     if not root.is_dir():
         return None
     entries = []
-    for path in sorted(root.glob("*.json"), key=natural_key):
-        if not is_hidden(path) and _begins_as_list(path):
+    for path in files_named(root, "*.json"):
+        if _begins_as_list(path):
             entries += [Entry(_name(source), functools.partial(_read, path, task, source), (path, root))
                         for task, source in _tasks(read_json(path, do=DO))]
     return {"": entries} if entries else None
 
 
 def _begins_as_list(path: Path) -> bool:
-    with open(path, "rb") as file:
-        head = file.read(4096)
-    return head.lstrip(b"\xef\xbb\xbf\xff\xfe \r\n\t\0").startswith(b"[") and path.stat().st_size <= LARGEST
+    return head_of(path).lstrip(b"\xef\xbb\xbf\xff\xfe \r\n\t\0").startswith(b"[") and path.stat().st_size <= LARGEST
 
 
 def _tasks(document: Any) -> Iterator[tuple[dict, str]]:
@@ -142,4 +140,5 @@ def _image(home: Path, source: str, name: str, results: list[dict], where: str) 
     return tracks
 
 
-LAYOUT = Layout("labelstudio", "Label Studio", find, train=("",), validate=(), evaluate=("",))
+LAYOUT = Layout("labelstudio", "Label Studio", find, train=("",), validate=(), evaluate=("",),
+                by_users=True)

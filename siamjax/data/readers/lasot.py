@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import re
 from pathlib import Path
 
@@ -43,10 +42,9 @@ def find(root: Path) -> Splits | None:
 
 
 def _sequences(folder: Path) -> list[Path]:
-    """`CLASS-N` in `CLASS`; folders are not opened to see."""
-    named = re.compile(re.escape(folder.name) + r"-([0-9]+)")
-    found = [(int(match[1]), name) for name in os.listdir(folder) if (match := named.fullmatch(name))]
-    return [folder / name for _, name in sorted(found)]
+    """`CLASS-N` in `CLASS`."""
+    named = re.compile(re.escape(folder.name) + r"-[0-9]+")
+    return [one for one in subfolders(folder) if named.fullmatch(one.name)]
 
 
 def _is_sequence(folder: Path) -> bool:

@@ -52,6 +52,7 @@ class Layout:
       train: splits to train on, the first that is there is taken.
       validate: splits to choose settings on.
       evaluate: splits to evaluate on.
+      by_users: whether users make it, and not a publisher: it is looked for where no other fits.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Layout:
     train: tuple[str, ...] = ("train",)
     validate: tuple[str, ...] = ("val",)
     evaluate: tuple[str, ...] = ("val", "test")
+    by_users: bool = False
 
 
 def frames_of(folder: Path) -> FrameList:

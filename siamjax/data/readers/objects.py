@@ -93,5 +93,7 @@ def images_beside(path: Path) -> Path | None:
 
 def has_images(folder: Path) -> bool:
     """Whether one of the files of a folder is an image by its name."""
-    with os.scandir(folder) as entries:
-        return any(os.path.splitext(entry.name)[1].lower() in SUFFIXES for entry in entries)
+    try:
+        return any(os.path.splitext(name)[1].lower() in SUFFIXES for name in os.listdir(folder))
+    except OSError:
+        return False

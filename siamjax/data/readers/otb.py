@@ -6,7 +6,7 @@ import functools
 from pathlib import Path
 
 from siamjax.data.frame_list import FrameList
-from siamjax.data.listing import natural_key, subfolders
+from siamjax.data.listing import files_named, subfolders
 from siamjax.data.readers.layouts import Entry, Layout, Splits, frames_of, from_zero
 from siamjax.data.readers.published import OTB
 from siamjax.data.readers.rows import check_count, read_boxes
@@ -34,8 +34,8 @@ def find(root: Path) -> Splits | None:
 
 def _truths(folder: Path) -> list[Path]:
     """Files of boxes, one a target; those of a folder of two are numbered, and the first of Human4's is empty."""
-    return sorted((path for path in folder.glob(f"{TRUTH}*.txt")
-                   if path.name == f"{TRUTH}.txt" or path.suffixes[0][1:].isdecimal()), key=natural_key)
+    return [path for path in files_named(folder, f"{TRUTH}*.txt")
+            if path.name == f"{TRUTH}.txt" or path.suffixes[0][1:].isdecimal()]
 
 
 def _read(folder: Path, paths: list[Path]) -> list[Sequence]:

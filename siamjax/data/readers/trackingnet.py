@@ -6,7 +6,7 @@ import functools
 import re
 from pathlib import Path
 
-from siamjax.data.listing import natural_key
+from siamjax.data.listing import files_named, subfolders
 from siamjax.data.readers.layouts import Entry, Layout, Splits, frames_of, whole_or_hidden
 from siamjax.data.readers.rows import read_boxes
 from siamjax.data.sequences import WHEN_ASKED, Sequence
@@ -19,14 +19,14 @@ def find(root: Path) -> Splits | None:
     """Entries by split; `root` holds the chunks, or is one."""
     if not root.is_dir():
         return None
-    chunks = [root] if _is_chunk(root) else sorted(
-        (one for one in root.iterdir() if _CHUNK.fullmatch(one.name) and _is_chunk(one)), key=natural_key)
+    chunks = [root] if _is_chunk(root) else [
+        one for one in subfolders(root) if _CHUNK.fullmatch(one.name) and _is_chunk(one)]
     if not chunks:
         return None
     found: dict[str, list[Entry]] = {}
     for chunk in chunks:
         split = "test" if chunk.name.upper() == "TEST" else "train" if _CHUNK.fullmatch(chunk.name) else ""
-        paths = sorted((chunk / "anno").glob("*.txt"), key=natural_key)
+        paths = files_named(chunk / "anno", "*.txt")
         found.setdefault(split, []).extend(
             Entry(path.stem, functools.partial(_read, chunk / "frames" / path.stem, path, split),
                   (path, chunk / "frames" / path.stem)) for path in paths)

@@ -6,7 +6,7 @@ import functools
 import re
 from pathlib import Path
 
-from siamjax.data.listing import natural_key
+from siamjax.data.listing import files_named
 from siamjax.data.readers.layouts import Entry, Layout, Splits, frames_of, from_zero
 from siamjax.data.readers.published import UAV20L, UAV123
 from siamjax.data.readers.rows import check_count, read_boxes
@@ -23,7 +23,7 @@ def find(root: Path) -> Splits | None:
         return None
     found = {}
     for name, pieces in BENCHMARKS.items():
-        paths = sorted((root / "anno" / name).glob("*.txt"), key=natural_key)
+        paths = files_named(root / "anno" / name, "*.txt")
         home = root / "data_seq" / name if (root / "data_seq" / name).is_dir() else frames
         if paths:
             found[name.lower()] = [_entry(path, home, pieces.get(path.stem)) for path in paths]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from siamjax.data.frame_list import FrameList
-from siamjax.data.listing import natural_key, subfolders
+from siamjax.data.listing import files_named, subfolders
 from siamjax.data.readers.layouts import Entry, Layout, Splits, frames_of, from_first_seen, names_in
 from siamjax.data.readers.rows import LIMIT, check_count, present_boxes
 from siamjax.data.runs import RunLengths, vot_runs
@@ -52,7 +52,7 @@ def _is_sequence(folder: Path, is_listed: bool) -> bool:
         return False
     if (folder / "color").is_dir() or (folder / "sequence").is_file():
         return True
-    return is_listed and _reads_as_region(truths[0]) and not any(folder.glob("*.label"))
+    return is_listed and _reads_as_region(truths[0]) and not files_named(folder, "*.label")
 
 
 def _reads_as_region(path: Path) -> bool:
@@ -68,8 +68,8 @@ def _entry(folder: Path) -> Entry:
 
 def _truths(folder: Path) -> list[Path]:
     """Files of the objects: `groundtruth.txt`, or `groundtruth_NAME.txt` for each of several."""
-    return sorted((path for path in folder.glob(f"{TRUTH}*.txt")
-                   if path.stem == TRUTH or path.stem.startswith(f"{TRUTH}_")), key=natural_key)
+    return [path for path in files_named(folder, f"{TRUTH}*.txt")
+            if path.stem == TRUTH or path.stem.startswith(f"{TRUTH}_")]
 
 
 def _images(folder: Path) -> Path:
@@ -86,7 +86,7 @@ def _read(folder: Path, truths: list[Path]) -> list[Sequence]:
     frames, about = frames_of(_images(folder)), _about(folder / "sequence")
     rate = re.fullmatch(r"[0-9.]+", about.get("fps", about.get("fps ", "")))
     # A tag is a file of a number a frame; shorter ones are of zeros from their end on.
-    tags = tuple(path.stem for path in sorted(folder.glob("*.tag")) if "1" in read_text(path))
+    tags = tuple(path.stem for path in files_named(folder, "*.tag") if "1" in read_text(path))
     tracks = []
     for path in truths:
         name = path.stem.removeprefix(TRUTH).strip("_")
