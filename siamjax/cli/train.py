@@ -18,7 +18,7 @@ def train(
     /,
     *,
     output: Path,
-    data: Path | None = None,
+    data: tuple[str, ...] = (),
     settings: Annotated[Settings, tyro.conf.arg(name="set")] = (),
     steps: int | None = None,
     reader: str | None = None,
@@ -34,7 +34,8 @@ def train(
       experiment: Python file with `config = Experiment(...)`, e.g. experiments/siamfc_tiny.py.
       output: folder for checkpoints, metrics.jsonl, experiment.json and, at the end, weights.safetensors.
       data: folder of sequences or a COCO pair, for embedding nets also OBJECT/*.jpg; what its validation.txt names,
-        where there is one, is left out of the training. Without data: moving shapes that the package draws itself.
+        where there is one, is left out of the training. Several are mixed, each as DIR or NAME=DIR (see
+        DataConfig.parts). Without data: moving shapes that the package draws itself.
       settings: a setting of the experiment, e.g. optim.peak_lr=1e-3.
       steps: stop after this step, with weights; the schedule stays that of the experiment.
       reader: Python file with a function `reader(folder)` that lists the tracks of a layout of one's own.
@@ -51,9 +52,24 @@ def train(
         raise ConfigError("no experiment is given", "siamjax train", "give an experiment file, e.g. "
                           "experiments/siamfc_tiny.py")
     config = load_experiment(experiment)
-    weights = training.train(config, output, data, settings=settings, stop_at=steps, check_images=check_images,
-                             reader=choose_reader(reader, layout, split, strict))
+    weights = training.train(config, output, _data_sets(data), settings=settings, stop_at=steps,
+                             check_images=check_images, reader=choose_reader(reader, layout, split, strict))
     print(f"wrote {weights}")
     print(f"track with it: siamjax track SOURCE --model {output}" if config.embedder is None else
           f"how well it tells objects apart: siamjax verify --model {output} --output {output}-verified"
-          + (f" --data {data}" if data else ""))
+          + (f" --data {data[0]}" if len(data) == 1 else ""))
+
+
+def _data_sets(entries: tuple[str, ...]) -> Path | dict[str, Path] | None:
+    """The folder that is given, several by their names, or None."""
+    named: dict[str, Path] = {}
+    for entry in entries:
+        name, equals, folder = entry.partition("=")
+        if not equals or Path(entry).exists():
+            if len(entries) == 1:
+                return Path(entry)
+            name, folder = Path(entry).resolve().name, entry
+        if not name or "/" in name or name in named:
+            raise ConfigError(f"a data set is named '{name}'", "--data", "give each a name of its own: NAME=DIR")
+        named[name] = Path(folder)
+    return named or None

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from siamjax.data.config import AugmentConfig, DataConfig, Jitter, pysot, wide
     from siamjax.data.images import read_image
     from siamjax.data.labels import write_labels
+    from siamjax.data.mixing import united
+    from siamjax.data.parts import Part, pysot_parts
     from siamjax.data.pipeline import batches, make_sample
     from siamjax.data.readers import (
         Choice,
@@ -37,6 +39,7 @@ __all__ = [
     "Fault",
     "Jitter",
     "MaskedTrack",
+    "Part",
     "Reader",
     "Sequence",
     "SyntheticConfig",
@@ -54,9 +57,11 @@ __all__ = [
     "open_validation",
     "open_videos",
     "pysot",
+    "pysot_parts",
     "read_folder",
     "read_image",
     "sample_clip",
+    "united",
     "wide",
     "write_labels",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
+from siamjax.data.parts import Part, check_parts
 from siamjax.errors import ConfigError
 
 
@@ -41,6 +42,9 @@ class DataConfig:
       masks: whether the batches carry the target's mask in the search, where it is known; pairs without one train
         class and box alone.
       image_share: share of pairs from single images, where there are both images and videos.
+      parts: data sets that are mixed, each with its share of the pairs, in place of `image_share`; empty: all tracks
+        are one set. Tracks of no part are not drawn.
+      epoch_pairs: pairs of an epoch, for parts with uses an epoch.
       synthetic_share: share of pairs from the moving shapes that the package draws itself
         (`data.synthetic.make_tracks` with the seed of the training), beside those of the data.
       min_area: of a box, px^2.
@@ -65,6 +69,8 @@ class DataConfig:
     distractors: float = 0.0
     masks: bool = False
     image_share: float = 0.5
+    parts: tuple[Part, ...] = ()
+    epoch_pairs: int = 600_000
     synthetic_share: float = 0.0
     min_area: float = 20.0
     min_side: float = 20.0
@@ -87,6 +93,7 @@ class DataConfig:
             "hard_negative": (0 <= self.hard_negative <= 1, "use 0 to 1"),
             "paste": (0 <= self.paste <= 1, "use 0 to 1"),
             "distractors": (0 <= self.distractors <= 1, "use 0 to 1"),
+            "epoch_pairs": (self.epoch_pairs >= 1, "use 1 or more"),
             "image_share": (0 <= self.image_share <= 1, "use 0 to 1"),
             "synthetic_share": (0 <= self.synthetic_share <= 1, "use 0 to 1"),
             "min_area": (self.min_area >= 0, "use 0 or more"),
@@ -100,6 +107,7 @@ class DataConfig:
         for name, (good, do) in checks.items():
             if not good:
                 raise ConfigError(f"{name} is {getattr(self, name)}", where=f"DataConfig.{name}", do=do)
+        check_parts(self.parts)
 
 
 def wide(config: DataConfig) -> DataConfig:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from siamjax.data.config import DataConfig
+from siamjax.data.mixing import Epochs, part_numbers
 from siamjax.data.pools import Group, Pool, cutout_frames, make_pool, usable_frames
 from siamjax.data.sequences import MaskedTrack, Track
 from siamjax.errors import DataError
@@ -51,27 +52,35 @@ class PairTable:
       pool: their usable frames.
       cutouts: those of them with masks that can be pasted; None where nothing is to be pasted.
       config: the settings it was made with.
+      parts: `[n]` int, the part of each track; -1 for a track of none.
+      epochs: which group each sample shows, where the parts have uses an epoch; None where groups are drawn at random.
     """
 
     tracks: Listing[Track]
     pool: Pool
     cutouts: Pool | None
     config: DataConfig
+    parts: np.ndarray
+    epochs: Epochs | None = None
 
     def draw(self, seed: int, index: int, attempt: int = 0) -> Pair:
         """The pair of sample `index` (0 or more) in the stream of `seed`; others of it by their number of `attempt`.
 
-        A group is drawn as `Pool.draw` says, then an object in it, evenly, a usable frame, and another one
-        at most `max_gap` away; the earlier is the exemplar. An image, or a frame without such a
-        neighbour, is paired with itself: augmentation makes the motion. For a negative pair the search is a
-        usable frame of another object. What is pasted is drawn like the rest, of the objects with masks; half
-        of the distractors are of the target's category, where there are such. (siamfc-pytorch walks its videos
+        A group is drawn as `Pool.draw` says, or is the one whose turn it is in the epoch; then an object in it,
+        evenly, a usable frame, and another one at most `max_gap` away; the earlier is the exemplar. An image, or a
+        frame without such a neighbour, is paired with itself: augmentation makes the motion. For a negative pair the
+        search is a usable frame of another object. What is pasted is drawn like the rest, of the objects with masks;
+        half of the distractors are of the target's category, where there are such. (siamfc-pytorch walks its videos
         in a shuffled order and rejects distant frames; drawing afresh gives nearly the same frequencies and
         needs no state.)
         """
         random = np.random.Generator(np.random.Philox(key=np.array([seed, index], np.uint64),
                                                          counter=attempt << ATTEMPT))
-        group = self.pool.draw(random)
+        if self.epochs is not None and attempt == 0:
+            part, number = self.epochs.pick(seed, index)
+            group = self.pool.kinds[part][number]
+        else:
+            group = self.pool.draw(random)
         track, usable = group[random.integers(len(group))]
         first = int(usable[random.integers(len(usable))])
         if random.random() < self.config.negative:
@@ -102,7 +111,8 @@ class PairTable:
         return pair._replace(background=background, distractors=tuple(distractors))
 
     def _positive(self, random: np.random.Generator, track: int, usable: np.ndarray, first: int) -> Pair:
-        gap = self.config.max_gap
+        part = self.config.parts[self.parts[track]] if self.config.parts else None
+        gap = self.config.max_gap if part is None or part.max_gap is None else part.max_gap
         low, high = np.searchsorted(usable, [first - gap, first + gap + 1])
         if high - low < 2:
             return Pair(Shot(track, first), Shot(track, first), similar=True)
@@ -147,7 +157,8 @@ def make_table(tracks: Listing[Track], config: DataConfig) -> PairTable:
         masks are to be learned, and there are no masks.
     """
     usable = [usable_frames(track, config) for track in tracks]
-    pool = make_pool(tracks, usable, config.image_share)
+    parts, shares = _kinds(tracks, config)
+    pool = make_pool(tracks, usable, parts, shares)
     if pool is None:
         raise DataError(
             f"none of {len(tracks)} tracks has a usable frame",
@@ -162,14 +173,36 @@ def make_table(tracks: Listing[Track], config: DataConfig) -> PairTable:
     cutouts = None
     if config.paste > 0 or config.distractors > 0:
         can_paste = [cutout_frames(track, frames) for track, frames in zip(tracks, usable, strict=True)]
-        cutouts = make_pool(tracks, can_paste, config.image_share)
+        cutouts = make_pool(tracks, can_paste, parts, shares)
         if cutouts is None or cutouts.size < 2:
             raise DataError(
                 "pasting needs masked objects in two videos or images",
                 where="data",
                 do="add masks or outlines, or set data.paste=0 and data.distractors=0",
             )
-    return PairTable(tracks, pool, cutouts, config)
+    return PairTable(tracks, pool, cutouts, config, parts, _epochs(pool, config))
+
+
+def _kinds(tracks: Listing[Track], config: DataConfig) -> tuple[np.ndarray, list[float]]:
+    """The kind of each track, and the shares of the kinds; see `make_pool`."""
+    if not config.parts:
+        return np.array([len(track.boxes) != 1 for track in tracks], int), [config.image_share, 1 - config.image_share]
+    parts = part_numbers(tracks, config.parts)
+    groups = [len({track.group for track, part in zip(tracks, parts) if part == number})
+              for number in range(len(config.parts))]
+    return parts, [float(part.weight or (count if part.uses == -1 else part.uses) or 0)
+                   for part, count in zip(config.parts, groups)]
+
+
+def _epochs(pool: Pool, config: DataConfig) -> Epochs | None:
+    if not config.parts:
+        return None
+    if len(pool.kinds) < len(config.parts):
+        what = f"of the {len(config.parts)} parts of the mix only {len(pool.kinds)} have usable frames"
+        raise DataError(what, "data",
+                        "widen min_side, max_side, max_fraction and max_aspect of DataConfig, or leave parts out")
+    uses = [part.uses for part in config.parts if part.uses is not None]
+    return Epochs([len(kind) for kind in pool.kinds], uses, config.epoch_pairs) if uses else None
 
 
 def _any_mask(track: Track, frames: np.ndarray) -> bool:

@@ -22,7 +22,7 @@ class Pool:
     """Groups of usable objects.
 
     Attributes:
-      kinds: images and videos, as far as there are any; each a tuple of groups.
+      kinds: images and videos, as far as there are any, or the parts of a mix; each a tuple of groups.
       shares: probability of each kind.
       peers: of each known category the groups with objects of it, each with those alone.
     """
@@ -38,7 +38,10 @@ class Pool:
 
     def draw(self, random: np.random.Generator) -> Group:
         """A kind by its share, then a group of it, each evenly: a crowded image counts no more than another."""
-        kind = self.kinds[int(len(self.kinds) == 2 and random.random() >= self.shares[0])]
+        which = 0
+        if len(self.kinds) > 1:
+            which = int(np.searchsorted(np.cumsum(self.shares[:-1]), random.random(), side="right"))
+        kind = self.kinds[which]
         return kind[random.integers(len(kind))]
 
 
@@ -68,24 +71,22 @@ def cutout_frames(track: Track, usable: np.ndarray) -> np.ndarray:
     return usable[whole & track.masked[usable]]
 
 
-def make_pool(tracks: Listing[Track], usable: Listing[np.ndarray], image_share: float) -> Pool | None:
+def make_pool(tracks: Listing[Track], usable: Listing[np.ndarray], kinds: np.ndarray, shares: Listing[float]
+              ) -> Pool | None:
     """Arranges the tracks that have usable frames; None where no track has.
 
     Args:
       tracks: all of them.
       usable: numbers of the usable frames of each, rising.
-      image_share: of the draws from images, where there are both images and videos. A share of 0 leaves a
-        kind out, unless nothing else is there.
+      kinds: `[n]` int, which kind each track is of, from 0; below 0 for one that is not drawn.
+      shares: how often each kind is drawn, in any unit, where there are others. A share of 0 leaves a kind out, unless
+        nothing else is there.
     """
-    videos: dict[str, list[tuple[int, np.ndarray]]] = {}
-    images: dict[str, list[tuple[int, np.ndarray]]] = {}
-    for number, (track, frames) in enumerate(zip(tracks, usable, strict=True)):
-        if len(frames):
-            kind = images if len(track.boxes) == 1 else videos
-            kind.setdefault(track.group, []).append((number, frames))
-    kinds = [tuple(map(tuple, kind.values())) for kind in (images, videos)]
-    shares = [image_share, 1 - image_share]
-    kept = [(kind, share) for kind, share in zip(kinds, shares) if kind]
+    found: list[dict[str, list[tuple[int, np.ndarray]]]] = [{} for _ in shares]
+    for number, (track, frames, kind) in enumerate(zip(tracks, usable, kinds.tolist(), strict=True)):
+        if len(frames) and kind >= 0:
+            found[kind].setdefault(track.group, []).append((number, frames))
+    kept = [(tuple(map(tuple, groups.values())), share) for groups, share in zip(found, shares) if groups]
     if sum(share for _, share in kept) > 0:
         kept = [(kind, share) for kind, share in kept if share > 0]
     if not kept:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from siamjax.data.config import DataConfig
 from siamjax.data.damage import check_images as read_all
 from siamjax.data.damage import named
+from siamjax.data.mixing import united
 from siamjax.data.readers import Choice, Reader, open_objects, open_split
 from siamjax.data.sequences import Track
 from siamjax.data.synthetic import make_tracks
@@ -20,16 +21,18 @@ from siamjax.training.experiment import Experiment, load_experiment
 DRAWN = "the synthetic set"
 
 
-def train(experiment: Experiment | str | Path, output: str | Path, data: str | Path | None = None, *,
-          settings: Sequence[str] = (), stop_at: int | None = None, check_images: bool = False,
-          reader: Reader | Choice | None = None, say: Callable[[str], None] = print) -> Path:
+def train(experiment: Experiment | str | Path, output: str | Path,
+          data: str | Path | Mapping[str, str | Path] | None = None, *, settings: Sequence[str] = (),
+          stop_at: int | None = None, check_images: bool = False, reader: Reader | Choice | None = None,
+          say: Callable[[str], None] = print) -> Path:
     """Trains an experiment; called again with the same output it goes on from the last checkpoint.
 
     Args:
       experiment: an `Experiment`, or where there is one: `FILE.py`, `FILE.py:NAME` or `package.module:NAME`.
       output: folder for checkpoints, metrics.jsonl, experiment.json and, at the end, weights.safetensors.
       data: folder of sequences or a COCO pair, for embedding nets also OBJECT/*.jpg; what its validation.txt names,
-        where there is one, is left out. None: moving shapes that the package draws itself.
+        where there is one, is left out. Several by their names: those are the names of `DataConfig.parts`, and go
+        before those of their tracks. None: moving shapes that the package draws itself.
       settings: `KEY=VALUE` each, changes of the experiment.
       stop_at: step to stop at, with weights; the schedule stays that of the experiment.
       check_images: first read all images that the training may draw; without it damaged ones are skipped as they come.
@@ -52,10 +55,12 @@ def train(experiment: Experiment | str | Path, output: str | Path, data: str | P
     if data is None:
         tracks = make_tracks(config.synthetic, seed=config.seed)
     else:
-        tracks = (open_split if config.embedder is None else open_objects)(Path(data), reader)[0]
+        opened = open_split if config.embedder is None else open_objects
+        tracks = (united({name: opened(Path(folder), reader)[0] for name, folder in data.items()})
+                  if isinstance(data, Mapping) else opened(Path(data), reader)[0])
     if check_images:
         _check_images(tracks, config.data, DRAWN if data is None else str(data), say)
-    name = DRAWN if data is None else Path(data).resolve().name
+    name = DRAWN if data is None else ", ".join(data) if isinstance(data, Mapping) else Path(data).resolve().name
     return loop.train(config, tracks, Path(output), data=name, stop_at=stop_at)
 
 

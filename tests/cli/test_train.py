@@ -1,7 +1,10 @@
 import json
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from siamjax.cli.main import run
 
@@ -114,3 +117,35 @@ def test_nothing_to_train_and_nothing_to_verify_are_one_line(tmp_path, capsys, a
     assert said.startswith("error: ")
     assert said.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+MIXED = NARROW + """
+from siamjax.data import DataConfig, Part
+
+config = dataclasses.replace(config, batch_size=4, data=dataclasses.replace(
+    config.data, threads=0, max_fraction=1, parts=(Part("first", uses=-1), Part("b", uses=3, max_gap=1))))
+"""
+
+
+def test_several_data_sets_by_their_names(tmp_path, capsys):
+    (tmp_path / "mixed.py").write_text(MIXED)
+    for folder in ("a", "b"):
+        (tmp_path / folder / "video" / "img").mkdir(parents=True)
+        for frame in range(3):
+            picture = np.random.default_rng(frame).integers(0, 255, (90, 120, 3), np.uint8)
+            Image.fromarray(picture).save(tmp_path / folder / "video" / "img" / f"{frame}.png")
+        (tmp_path / folder / "video" / "groundtruth.txt").write_text("30,20,40,40\n" * 3)
+    command = ["train", str(tmp_path / "mixed.py"), "--steps", "1", "--output"]
+    data = ["--data", f"first={tmp_path / 'a'}", str(tmp_path / "b")]
+    assert run([*command, str(tmp_path / "out"), *data]) == 0
+    record = json.loads((tmp_path / "out" / "experiment.json").read_text())
+    assert record["data"]["tracks"] == 2
+    assert record["runs"][0]["data"] == "first, b"
+    assert [part["name"] for part in record["experiment"]["data"]["parts"]] == ["first", "b"]
+    for entries, message in ((data[1:2], r"no track of the data is of 'b'.*it has first"),
+                             ([data[2], data[2]], "named 'b'"),
+                             ([f"b={tmp_path / 'a'}", f"c={tmp_path / 'b'}"], "'first'.*it has b, c")):
+        capsys.readouterr()
+        assert run([*command, str(tmp_path / "none"), "--data", *entries]) == 2
+        assert re.search(message, capsys.readouterr().err)
+        assert not (tmp_path / "none").exists()
