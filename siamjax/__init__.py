@@ -11,6 +11,7 @@ from siamjax.faces import face
 if TYPE_CHECKING:
     from siamjax.api import track, track_many, track_videos
     from siamjax.cpu import tune_cpu
+    from siamjax.data.preparing import prepare
     from siamjax.evaluation.calibrating import calibrate
     from siamjax.evaluation.embedding import embed
     from siamjax.evaluation.evaluating import evaluate
@@ -25,6 +26,6 @@ if TYPE_CHECKING:
     from siamjax.weights.zoo import load
 
 __all__ = ["LoadedTracker", "Output", "Result", "Stream", "__version__", "calibrate", "convert", "embed", "evaluate",
-           "load", "match", "track", "track_many", "track_videos", "train", "tune", "tune_cpu", "verify"]
+           "load", "match", "prepare", "track", "track_many", "track_videos", "train", "tune", "tune_cpu", "verify"]
 
 __getattr__, __dir__ = face(__name__)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from siamjax.data.mixing import united
     from siamjax.data.parts import Part, pysot_parts
     from siamjax.data.pipeline import batches, make_sample
+    from siamjax.data.prepared.checking import verify_prepared
+    from siamjax.data.prepared.settings import Preparation
     from siamjax.data.readers import (
         Choice,
         Fault,
@@ -40,6 +42,7 @@ __all__ = [
     "Jitter",
     "MaskedTrack",
     "Part",
+    "Preparation",
     "Reader",
     "Sequence",
     "SyntheticConfig",
@@ -62,6 +65,7 @@ __all__ = [
     "read_image",
     "sample_clip",
     "united",
+    "verify_prepared",
     "wide",
     "write_labels",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -74,15 +75,29 @@ def image_size(path: Path) -> tuple[int, int]:
         return (width, height) if _orientation(image) >= 5 else (height, width)  # 5 to 8 swap the axes
 
 
+def decode_image(content: bytes, where: str) -> np.ndarray:
+    """What `read_image` gives for a file of these bytes with 8 bits a channel.
+
+    Args:
+      where: names them in errors.
+    Raises:
+      SourceError: as `read_image`.
+    """
+    with opened(Path(where), content=content) as image:
+        return to_rgb8(values_of(image), where=where)
+
+
 @contextlib.contextmanager
-def opened(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
+def opened(path: Path, max_pixels: int = MAX_PIXELS, content: bytes | None = None) -> Iterator[Image.Image]:
     """The image of a file, not yet decoded; what goes wrong in the block is the file's fault.
 
+    Args:
+      content: of the file, where it is at hand.
     Raises:
       SourceError: see `read_image`.
     """
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(path if content is None else io.BytesIO(content), formats=FORMATS) as image:
             check_pixels(*image.size, path, max_pixels)
             yield image
     except SourceError:

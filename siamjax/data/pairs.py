@@ -11,7 +11,7 @@ import numpy as np
 
 from siamjax.data.config import DataConfig
 from siamjax.data.mixing import Epochs, part_numbers
-from siamjax.data.pools import Group, Pool, cutout_frames, make_pool, usable_frames
+from siamjax.data.pools import Group, Pool, cutout_frames, in_frame, make_pool, usable_frames
 from siamjax.data.sequences import MaskedTrack, Track
 from siamjax.errors import DataError
 
@@ -133,11 +133,11 @@ class PairTable:
 
     def _rivals(self, group: Group, track: int) -> Group:
         """The other objects of a group, in the frames where the target is not where they are."""
-        target = self.tracks[track].boxes
+        target = in_frame(self.tracks[track])[0]
         rivals = []
         for number, usable in group:
             if number != track:
-                apart = usable[~_touch(target[usable], self.tracks[number].boxes[usable])]
+                apart = usable[~_touch(target[usable], in_frame(self.tracks[number])[0][usable])]
                 rivals += [(number, apart)] if len(apart) else []
         return tuple(rivals)
 

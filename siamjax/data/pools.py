@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from siamjax.data.config import DataConfig
+from siamjax.data.readers.prepared import CroppedTrack
 from siamjax.data.sequences import MaskedTrack, Track
 
 BORDER = 2.0  # px
@@ -45,10 +46,17 @@ class Pool:
         return kind[random.integers(len(kind))]
 
 
+def in_frame(track: Track) -> tuple[np.ndarray, tuple[int, int]]:
+    """`[T, 4]` boxes of a track in its whole frames and the size of those, where its images are crops too."""
+    if isinstance(track, CroppedTrack):
+        return track.frame_boxes, track.frame_size
+    return track.boxes, track.size
+
+
 def usable_frames(track: Track, config: DataConfig) -> np.ndarray:
     """Numbers of the frames whose box passes the filters of `config` and has its centre in the frame."""
-    height, width = track.size
-    x, y, w, h = track.boxes.astype(np.float64).T
+    boxes, (height, width) = in_frame(track)
+    x, y, w, h = boxes.astype(np.float64).T
     with np.errstate(invalid="ignore"):  # absent objects are NaN, and every comparison with NaN is false
         centred = (x + w / 2 >= 0) & (x + w / 2 <= width) & (y + h / 2 >= 0) & (y + h / 2 <= height)
         sides = (np.minimum(w, h) >= config.min_side) & (np.maximum(w, h) <= config.max_side)
@@ -65,8 +73,8 @@ def cutout_frames(track: Track, usable: np.ndarray) -> np.ndarray:
     """
     if not isinstance(track, MaskedTrack):
         return usable[:0]
-    height, width = track.size
-    x, y, w, h = track.boxes[usable].T
+    boxes, (height, width) = in_frame(track)
+    x, y, w, h = boxes[usable].T
     whole = (x >= BORDER) & (y >= BORDER) & (x + w <= width - BORDER) & (y + h <= height - BORDER)
     return usable[whole & track.masked[usable]]
 

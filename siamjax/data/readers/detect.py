@@ -15,6 +15,7 @@ from siamjax.data.readers.catalogue import Choice, Use
 from siamjax.data.readers.coco import read_coco
 from siamjax.data.readers.davis import is_davis, read_davis
 from siamjax.data.readers.folder import read_folder
+from siamjax.data.readers.prepared import PreparedTrack, is_prepared, originals_needed, read_prepared
 from siamjax.data.readers.quarantine import Fault, TrackList, gather, settle
 from siamjax.data.sequences import Sequence, Track
 from siamjax.data.split import AnyTrack, split
@@ -34,13 +35,13 @@ def find_reader(given: str | Path) -> Reader:
     return load_object(given, Callable, "reader", what="reader")  # type: ignore[type-abstract]
 
 
-def open_data(path: str | Path, reader: Reader | Choice | None = None) -> list[Sequence]:
+def open_data(path: str | Path, reader: Reader | Choice | None = None) -> list[Sequence] | list[PreparedTrack]:
     """Lists all tracks under a folder.
 
     The folder is laid out as the publisher of a data set does it (`catalogue.LAYOUTS`). Or it holds sequences
     (`NAME/groundtruth.txt`), or is one; or it holds one or more of a COCO pair (`annotations.json` beside `images/`),
     sequences in `videos/`, and videos in the layout of DAVIS (`JPEGImages/` beside `Annotations/`). Their groups are
-    called `images/STEM`, `videos/NAME` and `NAME`.
+    called `images/STEM`, `videos/NAME` and `NAME`. Or it is what `siamjax prepare` wrote.
 
     Sequences with a fault are left out, a `RuntimeWarning` says how many, and the `TrackList` that comes back names
     them.
@@ -52,6 +53,9 @@ def open_data(path: str | Path, reader: Reader | Choice | None = None) -> list[S
       DataError: nothing of the kind is there, or more than half of what is there has an error.
       ConfigError: a layout or split that is not there.
     """
+    if _is_prepared(path, reader):
+        train, validation = read_prepared(path)
+        return train + validation
     return _open(Path(path), reader, Use.LIST)
 
 
@@ -63,10 +67,12 @@ def open_videos(path: str | Path, reader: Reader | Choice | None = None) -> list
     Raises:
       DataError, ConfigError: as `open_data`.
     """
+    if _is_prepared(path, reader):
+        raise originals_needed(path)
     return _open(Path(path), reader, Use.EVALUATE)
 
 
-def open_split(path: str | Path, reader: Reader | Choice | None = None) -> tuple[list[Sequence], list[Sequence]]:
+def open_split(path: str | Path, reader: Reader | Choice | None = None) -> tuple[Listing[Track], Listing[Track]]:
     """`(train, validation)` tracks of a folder: the publisher's splits, or what `validation.txt` in it says.
 
     `validation.txt` names the latter, one group a line, see `split.named_groups`.
@@ -75,6 +81,8 @@ def open_split(path: str | Path, reader: Reader | Choice | None = None) -> tuple
       DataError, ConfigError: as `open_data`; or a line that matches nothing; or nothing left to train on.
     """
     root = Path(path)
+    if _is_prepared(root, reader):
+        return read_prepared(root)
     tracks = _open(root, reader, Use.TRAIN)
     if (root / "validation.txt").is_file() or not isinstance(reader, Choice | None):
         return _divided(root, tracks)
@@ -92,9 +100,11 @@ def open_validation(path: str | Path, reader: Reader | Choice | None = None) -> 
     Raises:
       DataError, ConfigError: as `open_split`.
     """
+    if _is_prepared(path, reader):
+        raise originals_needed(path)
     if isinstance(reader, Choice) and reader.split is not None:
         return _open(Path(path), reader, Use.VALIDATE)
-    return open_split(path, reader)[1]
+    return [one for one in open_split(path, reader)[1] if isinstance(one, Sequence)]
 
 
 def open_objects(path: str | Path, reader: Reader | Choice | None = None) -> tuple[Listing[Track], Listing[Track]]:
@@ -112,6 +122,10 @@ def open_objects(path: str | Path, reader: Reader | Choice | None = None) -> tup
         raise DataError("the folder is empty", str(root),
                         "put the photos of each object into a folder of its own, or give videos with boxes")
     return _divided(root, read_albums(root)) if root.is_dir() and is_albums(root) else open_split(root)
+
+
+def _is_prepared(path: str | Path, reader: Reader | Choice | None) -> bool:
+    return is_prepared(path) and (reader is None or isinstance(reader, Choice))
 
 
 def _open(root: Path, reader: Reader | Choice | None, use: Use) -> list[Sequence]:
