@@ -24,6 +24,7 @@ from siamjax.data.prepared.records import Recorder
 from siamjax.data.prepared.settings import Preparation
 from siamjax.data.prepared.writing import read_part, write_part, write_records
 from siamjax.data.readers import Reader, open_objects
+from siamjax.data.readers.prepared import is_prepared
 from siamjax.errors import ConfigError, DataError, OutputError, SourceError
 from siamjax.outputs import check_folder, folder_for, write_text
 
@@ -73,6 +74,8 @@ def prepare(data: str | Path, output: str | Path, settings: Preparation = WHOLE,
     """
     _check(share, threads)
     root, title = Path(output), places.name_of(Path(data), name)
+    if is_prepared(data):
+        raise DataError("the data is prepared already", str(data), "give the folder that it was prepared from")
     train, validation = open_objects(data, reader)
     plan = make_plan(train, validation, settings, str(data))
     shards = plan.shards()

@@ -162,6 +162,8 @@ def read_manifest(root: str | Path) -> Manifest:
     root, path = Path(root), Path(root) / places.MANIFEST
     if not path.is_file() and is_prepared(root):
         raise DataError("the data is not prepared to its end", str(root), "run siamjax prepare again, it goes on")
+    if not path.is_file():
+        raise DataError("nothing is prepared there", str(root), "give the output folder of siamjax prepare")
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
         if said["format"] != FORMAT:
