@@ -1,4 +1,4 @@
-"""`siamjax prepare`: killed and run again it gives the bytes of an undisturbed run; a mistake is one line and status 2."""
+"""`siamjax prepare`: killed and run again it makes the same bytes; a mistake is one line and exit status 2."""
 
 from __future__ import annotations
 
@@ -85,7 +85,8 @@ def test_what_it_prints(videos, tmp_path, capsys):
 @pytest.mark.slow
 def test_a_training_takes_two_steps_from_it(videos, tmp_path):
     for form in ("images", "crops"):
-        output, settings = str(tmp_path / form), ["--set", "data.max_fraction=0.9", "--set", "batch_size=4"]
+        output, settings = str(tmp_path / form), ["--set", "data.max_fraction=0.9", "--set", "batch_size=4", "--set",
+                                                    "data.negative=0"]
         assert run(["prepare", str(videos), "--form", form, "--output", output]) == 0
         assert run(["train", "experiments/siamfc_tiny.py", "--data", output, "--output", str(tmp_path / "run" / form),
                     "--steps", "2", *settings]) == 0

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from siamjax import stopping
@@ -60,7 +61,7 @@ def _count(manifest: Manifest) -> int:
     """
     for split, tracks in manifest.tracks.items():
         for number in range(len(tracks)):
-            named = max(tracks.read(number)["records"], default=-1)
+            named = np.asarray(tracks.read(number)["records"], np.int64).max(initial=-1)
             if named >= len(manifest.frames[split]):
                 raise DataError(f"record {named} of {len(manifest.frames[split])} is not there", tracks.place(number),
                                 "prepare the data again")

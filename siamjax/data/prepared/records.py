@@ -26,7 +26,6 @@ JPEG_END = b"\xff\xd9"
 class _Held(NamedTuple):
     key: Hashable
     pixels: np.ndarray
-    mean: np.ndarray
 
 
 class Recorder:
@@ -63,10 +62,9 @@ class Recorder:
         [(number, frame)], settings = shown, self._settings
         track = self._tracks[number]
         if self._held is None or self._held.key != track.key(frame):
-            pixels = track.read(frame)
-            self._held = _Held(track.key(frame), pixels, pixels.mean(axis=(0, 1), dtype=np.float64))
+            self._held = _Held(track.key(frame), track.read(frame))
         how: dict[str, Any] = {"size": settings.side, "exemplar_size": EXEMPLAR, "context": settings.context}
-        patch, box = context_patch(self._held.pixels, track.boxes[frame], self._held.mean, **how)
+        patch, box = context_patch(self._held.pixels, track.boxes[frame], **how)
         mask = self._mask(shown[0])
         shown_mask = [] if mask is None else [_png(context_mask(mask, track.boxes[frame], **how) > 127)]
         file = io.BytesIO()
