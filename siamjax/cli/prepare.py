@@ -7,7 +7,8 @@ from pathlib import Path
 
 import tyro
 
-from siamjax.data import find_reader, preparing
+from siamjax.cli.common import choose_reader
+from siamjax.data import preparing
 from siamjax.data.prepared.checking import verify_prepared
 from siamjax.data.prepared.settings import Form, Preparation
 from siamjax.errors import ConfigError
@@ -27,6 +28,9 @@ def prepare(
     shard: str = "1/1",
     threads: int | None = None,
     reader: str | None = None,
+    layout: str | None = None,
+    split: str | None = None,
+    strict: tyro.conf.FlagCreatePairsOff[bool] = False,
     verify: tyro.conf.FlagCreatePairsOff[bool] = False,
 ) -> None:
     """Writes a data set once in the form that training reads fastest: array_record shards and an index.
@@ -42,10 +46,13 @@ def prepare(
       context: margin of the object's square in a crop, of the sum of its sides.
       quality: of the JPEGs of crops, 1 to 100.
       records: in a shard, at most.
-      name: of the data set; by default that of its folder.
+      name: of the data set; by default its publisher's, or that of its folder.
       shard: i/n: write the i-th of n shares only, for the jobs of an array; the last to end makes the index.
       threads: that read, cut and write; by default as many as there are cores.
       reader: Python file with a function `reader(folder)` that lists the tracks of a layout of one's own.
+      layout: which layout of a publisher the folder has, e.g. got10k, where its content leaves that open.
+      split: which part of a published data set: train, val, test, ..., all, or a file with a sequence's name a line.
+      strict: stop at the first sequence with a fault; without it those with faults are left out, and counted.
       verify: prepare nothing, but read all that is in output and say which files are as they were written.
     """
     if verify:
@@ -54,7 +61,7 @@ def prepare(
         raise ConfigError("no data is given", "siamjax prepare", "give the folder of a data set")
     settings = Preparation(form, side, context, quality, records)
     done = preparing.prepare(data, output, settings, name=name, share=parse_share(shard), threads=threads,
-                             reader=None if reader is None else find_reader(reader))
+                             reader=choose_reader(reader, layout, split, strict))
     if done.left_out:
         first = done.left_out[0]
         warnings.warn(f"{len(done.left_out)} frames cannot be read and are left out, the first: {first['what']} "

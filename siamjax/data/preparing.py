@@ -23,8 +23,9 @@ from siamjax.data.prepared.plan import Plan, Shard, make_plan
 from siamjax.data.prepared.records import Recorder
 from siamjax.data.prepared.settings import Preparation
 from siamjax.data.prepared.writing import read_part, write_part, write_records
-from siamjax.data.readers import Reader, open_objects
+from siamjax.data.readers import Choice, Reader, catalogue, open_objects
 from siamjax.data.readers.prepared import is_prepared
+from siamjax.data.sequences import Track
 from siamjax.errors import ConfigError, DataError, OutputError, SourceError
 from siamjax.outputs import check_folder, folder_for, write_text
 
@@ -54,7 +55,8 @@ class Prepared:
 
 
 def prepare(data: str | Path, output: str | Path, settings: Preparation = WHOLE, *, name: str | None = None,
-            share: tuple[int, int] = (1, 1), threads: int | None = None, reader: Reader | None = None) -> Prepared:
+            share: tuple[int, int] = (1, 1), threads: int | None = None, reader: Reader | Choice | None = None
+            ) -> Prepared:
     """Writes a data set as array_record shards, in the form of tensorflow-datasets.
 
     Called again with the same output it goes on with the shards that are missing; its bytes depend on the data and the
@@ -64,19 +66,21 @@ def prepare(data: str | Path, output: str | Path, settings: Preparation = WHOLE,
       data: folder, as `open_data` takes it, or OBJECT/*.jpg; what its validation.txt names becomes a split of its own.
       output: folder of the prepared data.
       settings: what is written.
-      name: of the data set; by default that of the folder, in small letters.
+      name: of the data set; by default that of its publisher's layout, or of the folder, in small letters.
       share: `(i, n)`: write the i-th of n shares of the shards, from 1; the last to end makes the whole.
       threads: that decode and write; by default as many as there are cores.
-      reader: lists the tracks of `data`; by default the layout is recognised.
+      reader: lists the tracks of `data`, or which layout and split is meant; by default its content tells.
     Raises:
       SiamjaxError: data or settings that cannot be used, or an output folder that holds something else.
       KeyboardInterrupt: stopped; the shards that were whole are kept.
     """
     _check(share, threads)
-    root, title = Path(output), places.name_of(Path(data), name)
+    root = Path(output)
     if is_prepared(data):
         raise DataError("the data is prepared already", str(data), "give the folder that it was prepared from")
     train, validation = open_objects(data, reader)
+    title = places.name_of(Path(data), name, layout_of(train))
+    faults = [fault for tracks in (train, validation) for fault in getattr(tracks, "faults", ())]
     plan = make_plan(train, validation, settings, str(data))
     shards = plan.shards()
     with folder_for(root):
@@ -93,8 +97,14 @@ def prepare(data: str | Path, output: str | Path, settings: Preparation = WHOLE,
             if not records:
                 raise DataError(f"none of {len(left_out)} frames can be read: {left_out[0]['what']}",
                                 left_out[0]["where"], "mend the files")
-            write_index(root, title, plan, list(zip(shards, found)))
+            write_index(root, title, plan, list(zip(shards, found)), faults)
     return Prepared(root, title, records, written, left_out, len(found) == len(shards))
+
+
+def layout_of(tracks: Listing[Track]) -> str | None:
+    """The publisher's layout that tracks were read from; None for those that users make."""
+    layout = catalogue.LAYOUTS.get(getattr(tracks, "layout", ""))
+    return None if layout is None or layout.by_users else layout.name
 
 
 def file_of(root: Path, name: str, settings: Preparation, shard: Shard) -> Path:

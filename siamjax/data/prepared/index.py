@@ -15,14 +15,17 @@ from siamjax.data.prepared import places
 from siamjax.data.prepared.examples import Value
 from siamjax.data.prepared.plan import FORMAT, Part, Plan, Shard, masked
 from siamjax.data.prepared.writing import Written, write_records
+from siamjax.data.readers.quarantine import Fault
 from siamjax.outputs import write_text
 
 
-def write_index(root: Path, name: str, plan: Plan, notes: Listing[tuple[Shard, dict[str, Any]]]) -> None:
+def write_index(root: Path, name: str, plan: Plan, notes: Listing[tuple[Shard, dict[str, Any]]],
+                faults: Listing[Fault] = ()) -> None:
     """Writes the records of the tracks, the files of tensorflow-datasets and, last, the manifest.
 
     Args:
       notes: every shard, and what is noted of it.
+      faults: of the sequences that are left out.
     """
     form = plan.settings.form
     files: dict[str, dict[str, Any]] = {}
@@ -49,7 +52,7 @@ def write_index(root: Path, name: str, plan: Plan, notes: Listing[tuple[Shard, d
                 "records": sum(sum(lengths) for lengths, _ in frames.values()), "tracks": len(plan.tracks),
                 "splits": {split: {"records": sum(lengths), "tracks": indexes[split].records}
                            for split, (lengths, _) in frames.items()},
-                "left_out": left_out, "files": files}
+                "quarantined": [fault._asdict() for fault in faults], "left_out": left_out, "files": files}
     write_text(root / places.MANIFEST, json.dumps(manifest, indent=1) + "\n")
 
 

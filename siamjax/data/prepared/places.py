@@ -22,6 +22,8 @@ from siamjax.outputs import write_text
 VERSION = "1.0.0"  # of the records
 MANIFEST, PARTS, TRACKS = "prepared.json", "parts", "tracks"
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+# Layouts whose names tensorflow-datasets has for data sets of its own, in another form.
+TITLES = {"coco": "coco_tracks", "mot": "mot_tracks"}
 TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
 
 _PACKAGE = "tensorflow_datasets.core.features"
@@ -41,8 +43,8 @@ def shard_name(name: str, split: str, shard: int, count: int) -> str:
     return f"{name}-{split}.array_record-{shard:05d}-of-{count:05d}"
 
 
-def name_of(data: Path, given: str | None) -> str:
-    """What a prepared data set is called: as the user says, or as its folder.
+def name_of(data: Path, given: str | None, layout: str | None = None) -> str:
+    """What a prepared data set is called: as the user says, as its publisher's layout, or as its folder.
 
     Raises:
       ConfigError: a name that tensorflow-datasets does not take.
@@ -52,6 +54,8 @@ def name_of(data: Path, given: str | None) -> str:
             raise ConfigError(f"'{given}' cannot be the name of a data set", "--name",
                               "use small letters, digits and underscores, a letter first")
         return given
+    if layout is not None:
+        return TITLES.get(layout, layout)
     plain = re.sub(r"[^a-z0-9]+", "_", data.resolve().name.lower()).strip("_")[:60]
     return plain if NAME.fullmatch(plain) else f"data_{plain}".rstrip("_")
 
