@@ -45,9 +45,11 @@ class FrameList(Listing[Path]):
     def __getitem__(self, number: int | slice) -> Path | FrameList:
         if not isinstance(number, slice):
             return self.folder / self._name(self._names[number])
-        some = FrameList.__new__(FrameList)
-        some.folder, some._names = self.folder, self._names[number]
-        return some
+        return FrameList.__new__(FrameList)._filled(self.folder, self._names[number])
+
+    def _filled(self, folder: Path, names: Any) -> FrameList:
+        self.folder, self._names = folder, names
+        return self
 
     def __iter__(self) -> Iterator[Path]:
         return (self.folder / name for name in self.names)
@@ -74,6 +76,20 @@ class FrameList(Listing[Path]):
             return np.asarray(self._names.numbers)
         found = [re.search(r"([0-9]+)[^0-9]*$", name.rpartition(".")[0]) for name in self.names]
         return np.array([int(one[1]) for one in found if one]) if all(found) else None
+
+    @classmethod
+    def counting(cls, folder: Path, before: str, first: int, count: int, digits: int, behind: str) -> FrameList:
+        """Files whose names count up from `first`, see `counted`."""
+        return cls.__new__(cls)._filled(folder, _Counted(before, range(first, first + count), digits, behind))
+
+    @property
+    def counted(self) -> tuple[str, int, int, int, str] | None:
+        """What all names begin with, the first number, how many there are, its digits, and what follows; None where
+        they do not count."""
+        names = self._names
+        if not isinstance(names, _Counted) or names.numbers.step != 1:
+            return None
+        return names.before, names.numbers.start, len(names), names.digits, names.behind
 
     def between(self, first: float, last: float) -> FrameList:
         """The files from one number in their names to another; all of them where names have none."""
@@ -110,16 +126,17 @@ def list_frames(folder: Path) -> FrameList:
       SourceError: the folder cannot be listed, or `frame_files` refuses it.
     """
     try:
-        names = [name for name in os.listdir(folder)
-                 if os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith(".")]
+        names = sorted(os.listdir(folder))
     except OSError as error:
         raise SourceError(f"the folder cannot be listed: {error.strerror}", str(folder),
                           "check the path and its permissions") from error
-    if names:
-        names.sort(key=lambda name: (len(name), name))
-        if _counted(names):
-            return FrameList(folder, names)
-    return FrameList(folder, (path.name for path in frame_files(folder)))
+    counted = _counted(names)
+    if counted is None or counted.behind.lower() not in SUFFIXES:  # other files, or no zeros before the numbers
+        names = [name for name in names if name[name.rfind("."):].lower() in SUFFIXES and name[0] != "."]
+        counted = _counted(names) or _counted(sorted(names, key=lambda name: (len(name), name)))
+    if counted is None:
+        return FrameList(folder, (path.name for path in frame_files(folder)))
+    return FrameList.__new__(FrameList)._filled(folder, counted)
 
 
 def _counted(names: list[str]) -> _Counted | None:
@@ -130,4 +147,7 @@ def _counted(names: list[str]) -> _Counted | None:
     digits = len(match[2]) if match[2][0] == "0" and len(match[2]) > 1 else 0
     first = int(match[2])
     found = _Counted(match[1], range(first, first + len(names)), digits, match[3])
-    return found if all(one == two for one, two in zip(found, names)) else None
+    if found[len(names) - 1] != names[-1]:
+        return None
+    form = f"{{}}{{:0{digits}d}}{{}}".format
+    return found if [form(match[1], number, match[3]) for number in found.numbers] == names else None

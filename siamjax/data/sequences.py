@@ -146,6 +146,11 @@ class Sequence:
         object.__setattr__(self, "size", size)
 
     @property
+    def has_size(self) -> bool:
+        """Whether the size is at hand, so that asking for it reads nothing."""
+        return self.__dict__.get("_size") is not None
+
+    @property
     def known(self) -> np.ndarray:
         """`[T]` bool, which frames are annotated."""
         return np.ones(len(self.frames), bool) if self.annotated is None else self.annotated

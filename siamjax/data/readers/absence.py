@@ -12,6 +12,7 @@ from siamjax.errors import DataError
 # A number a frame, and which of them say that the target is absent. LaSOT's are on one line, GOT-10k's on one each.
 LISTS = {"full_occlusion.txt": lambda number: number > 0, "out_of_view.txt": lambda number: number > 0,
          "absence.label": lambda number: number > 0, "cover.label": lambda number: number == 0}
+DIGITS = frozenset("0123456789")
 
 
 def read_absence(folder: Path, count: int) -> np.ndarray | None:
@@ -29,6 +30,8 @@ def _read_numbers(path: Path, count: int) -> np.ndarray:
     words = read_text(path, do=do).replace(",", " ").split()
     if len(words) != count:
         raise DataError(f"{len(words)} numbers for {count} images", str(path), do)
+    if set(words) <= DIGITS:
+        return np.frombuffer("".join(words).encode(), np.uint8).astype(np.int64) - ord("0")
     for place, word in enumerate(words, start=1):
         if not (word.isascii() and word.isdecimal() and len(word) < 4):
             raise DataError(f"number {place}, {word[:20]!r}, is not a whole number of 0 and more", str(path), do)

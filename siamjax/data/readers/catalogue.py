@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import itertools
+import time
 import warnings
 from collections.abc import Iterable
 from collections.abc import Sequence as Listing
@@ -17,6 +18,7 @@ from siamjax.data.readers import (
     cvat,
     got10k,
     imagenet,
+    index,
     label_studio,
     lasot,
     mot,
@@ -147,9 +149,14 @@ def read(found: Found, entries: Listing[Entry], choice: Choice, use: Use) -> Tra
     Raises:
       DataError: too many have a fault, or there is no track.
     """
-    lists, faults = gather(entries, lambda entry: (entry, entry.read()), lambda entry: entry.name)
+    begun, kept_at = time.monotonic(), index.path_of(found.root, found.layout.name, entries)
+    kept = index.load(kept_at, entries)
+    lists, faults = gather(enumerate(entries), lambda one: (one[1], kept[one[0]] if one[0] in kept else one[1].read()),
+                           lambda one: one[1].name)
     lists, twice = _without_doubles(lists)
     lists, unfit = check_tracks(lists, images_needed=use is not Use.LIST)
+    if len(kept) < len(lists) and time.monotonic() - begun > index.SLOW:
+        index.save(kept_at, lists)
     faults = [*faults, *twice, *unfit]
     settle(faults, len(entries), str(found.root), strict=choice.strict)
     within = [fault for _, tracks in lists if isinstance(tracks, TrackList) for fault in tracks.faults]

@@ -53,6 +53,8 @@ def _size(read: Read) -> tuple[int, int] | SourceError | DataError | None:
     if not tracks or len(tracks[0].frames) < 2:
         return None
     frames = tracks[0].frames
+    if tracks[0].has_size:
+        return tracks[0].size  # which was read before, and the file has not changed since
     try:
         size, last = tracks[0].size, image_size(frames[-1])
     except SourceError as error:

@@ -28,9 +28,9 @@ def find_vid(root: Path) -> Splits | None:
         if not (home.is_dir() and notes.is_dir()):
             continue
         folders = [one for folder in subfolders(notes) for one in _snippets(folder)]
-        found[split] = [Entry(folder.name, functools.partial(_read_snippet, home / folder.relative_to(notes), folder,
-                                                             split), (folder, home / folder.relative_to(notes)))
-                        for folder in folders]
+        found[split] = [Entry(folder.name, functools.partial(_read_snippet, images, folder, split), (folder, images),
+                              deep=True)
+                        for folder in folders for images in [home / folder.relative_to(notes)]]
     return found or None
 
 

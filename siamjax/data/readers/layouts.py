@@ -25,11 +25,13 @@ class Entry:
       read: gives its tracks; raises DataError or SourceError where it has a fault.
       sources: files and folders that `read` looks into, there or not: where none of them has changed, it gives the
         same; the first is the one with the boxes.
+      deep: whether that is a folder of files that each count.
     """
 
     name: str
     read: Callable[[], list[Sequence]]
     sources: tuple[Path, ...]
+    deep: bool = False
 
     @property
     def truth(self) -> Path:

@@ -99,10 +99,17 @@ def _quick(lines: list[str]) -> np.ndarray | None:
     text = "\n".join(lines)
     if not lines or set(text) - set("0123456789.,-+ \tnaNeE\n\r") or "\n\n" in text:
         return None
+    commas = {line.count(",") for line in lines}
+    widths = {commas.pop() + 1} if len(commas) == 1 and "," in text else {len(line.split()) for line in lines}
+    if len(widths) > 1 or ("," in text and (" " in text or "\t" in text)):
+        return None
     try:
-        found = np.loadtxt(text.replace(",", " ").split("\n"), np.float64, comments=None, ndmin=2)
+        found = np.array([*map(float, text.replace("\n", ",").split(",") if "," in text else text.split())])
     except ValueError:
         return None
+    if found.size != len(lines) * (width := widths.pop()):
+        return None
+    found = found.reshape(-1, width)
     with np.errstate(invalid="ignore"):
         return None if (np.abs(found) > LIMIT).any() else found
 
