@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,6 @@ def _train(experiment: Experiment, tracks: Sequence[Any], folder: Path, data: st
                 if not known:
                     tell(f"warning: checkpoint {resumed_at} has no digest, as those of older versions: whether it is "
                          "as it was saved is not checked")
-            # One program a phase, compiled when it is first needed.
             steps = [(phase.first_step, replicas.replicated(make_train_step(
                 feed.net, feed.objective, tx, feed.augment, phase, train_norm=experiment.norm_mode == "train",
                 ema=experiment.ema))) for phase, tx in zip(phases, optimisers, strict=True)]
@@ -130,10 +129,13 @@ class _Fed:
 def _run(experiment, steps, state, stream, numbers, checkpoints, report, damaged, schedule) -> TrainState:
     """Takes the steps `numbers`, each with the last of `steps`, `(first number, step)`, that has begun by then."""
     devices = jax.local_device_count()
-    fed = _Fed(stream)
     pending: list = []  # (step, its metrics on the device, indices of its pairs)
     state = replicas.replicate(state)
     with interrupt.stop_requests() as asked_to_stop:
+        first_batch = next(stream)
+        steps = _compiled(steps, state, replicas.shard_batch(first_batch, devices), numbers, report)
+        fed = _Fed(itertools.chain([first_batch], stream))
+        report.begin()
         for number, batch in zip(numbers, fed):
             step = next(step for first, step in reversed(steps) if first <= number)
             state, metrics = step(state, replicas.shard_batch(batch, devices))
@@ -153,6 +155,27 @@ def _run(experiment, steps, state, stream, numbers, checkpoints, report, damaged
                 report.say(f"stopped after step {done}; the same command goes on from there")
                 raise KeyboardInterrupt
     return replicas.unreplicate(state)
+
+
+def _compiled(steps, state, batch, numbers: range, report: Report) -> list[tuple[int, Callable]]:
+    """The steps that `numbers` need, all compiled now: what does not fit fails at once, and not hours later."""
+    ends = [first for first, _ in steps[1:]] + [numbers.stop]
+    needed = [(first, step) for (first, step), end in zip(steps, ends, strict=True)
+              if first < numbers.stop and end > numbers.start]
+    if len(needed) > 1:
+        report.say(f"compiling {len(needed)} steps: the first, and those from step "
+                   + ", ".join(str(first) for first, _ in needed[1:]) + " on")
+    programs = []
+    for first, step in needed:
+        try:
+            programs.append((first, replicas.compiled(step, state, batch)))
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+            raise TrainingError(f"the step does not fit into the memory of {jax.devices()[0].device_kind}",
+                                f"from step {first} on", "set precision=bfloat16, or a smaller batch_size, or use more "
+                                "devices") from error
+    return programs
 
 
 def _log(experiment, pending, state: TrainState, report: Report, damaged: Damaged, schedule,

@@ -14,6 +14,11 @@ def replicated(step: TrainStep) -> TrainStep:
     return jax.pmap(step, axis_name=AXIS, donate_argnums=0)
 
 
+def compiled(step: TrainStep, state, batch) -> TrainStep:
+    """A `replicated` step as a program for a state and a batch of these shapes."""
+    return step.lower(state, batch).compile()  # type: ignore[attr-defined]  # of what `pmap` gives
+
+
 def replicate(tree):
     """A copy of each leaf on each local device, `[D, ...]`."""
     # With another axis name than pmap's the step would compile twice.

@@ -35,7 +35,6 @@ class Report:
 
     def __init__(self, path: Path, *, first_step: int, last_step: int, batch_size: int, quiet: bool = False):
         self._batch_size, self._quiet, self._last_step = batch_size, quiet, last_step
-        self._first_step = first_step
         self._since, self._since_step = time.monotonic(), first_step
         self._bar = None
         self._path = path
@@ -49,24 +48,20 @@ class Report:
     def metrics(self, step: int, values: dict[str, float], *, waited: float) -> None:
         """Means over the steps since the last call, up to `step`; in `waited` seconds of it no step was under way."""
         now = time.monotonic()
-        # The first call's time would hold the compilation, which says nothing of the speed.
         rate = (step - self._since_step) / max(now - self._since, 1e-9)
-        first = self._since_step == self._first_step
         waiting = min(1.0, waited / max(now - self._since, 1e-9))
         self._since, self._since_step = now, step
-        speed = {} if first else {"steps_per_second": rate, "pairs_per_second": rate * self._batch_size,
-                                  "waiting": waiting}
+        speed = {"steps_per_second": rate, "pairs_per_second": rate * self._batch_size, "waiting": waiting}
         self.line({"step": step, **values, **speed})
         left = (self._last_step - step) / rate
         if self._bar is not None:
             self._bar.set_postfix_str(f"loss {values.get('loss', math.nan):.4f}"
-                                      + (f", {rate * self._batch_size:.0f} pairs/s" if speed else ""))
+                                      f", {rate * self._batch_size:.0f} pairs/s")
             self._bar.update(step - self._bar.n)
         elif not self._quiet:
             self.say(f"step {step}/{self._last_step}  loss {values.get('loss', math.nan):.4f}"
-                     + (f"  {rate:.2f} steps/s  {rate * self._batch_size:.1f} pairs/s"
-                        f"  {waiting:.0%} waiting for data" if speed else "")
-                     + f"  {_duration(left)} left")
+                     f"  {rate:.2f} steps/s  {rate * self._batch_size:.1f} pairs/s  {waiting:.0%} waiting for data"
+                     f"  {_duration(left)} left")
 
     def damages(self, step: int, damages: Sequence[Damage]) -> None:
         """Names the images among these that no line so far has named."""
@@ -83,6 +78,10 @@ class Report:
                 left = (json.dumps({k: _clean(v) for k, v in record.items()}) + "\n").encode()
                 while left:  # the file has no buffer, which would be written again when it is closed
                     left = left[self._file.write(left):]
+
+    def begin(self) -> None:
+        """The first step begins now: what came before does not count for the speed."""
+        self._since = time.monotonic()
 
     def say(self, text: str) -> None:
         """One line for people."""

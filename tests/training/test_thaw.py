@@ -7,9 +7,9 @@ import jax
 import numpy as np
 import pytest
 
-from siamjax.errors import WeightsError
+from siamjax.errors import TrainingError, WeightsError
 from siamjax.settings import replace_by_path
-from siamjax.training import loop
+from siamjax.training import loop, replicas
 from siamjax.training.experiment import load_experiment
 from siamjax.weights import files
 
@@ -77,6 +77,24 @@ def test_stopped_round_the_thaw_and_resumed_equals_undisturbed_to_the_bit(train,
     train(tmp_path, "ema=0", stop_at=step)
     chex.assert_trees_all_equal(train(tmp_path, "ema=0"), whole[1])
     assert [run["from_step"] for run in json.loads((tmp_path / "experiment.json").read_text())["runs"]] == [0, step]
+
+
+def test_a_later_phase_that_does_not_fit_stops_before_the_first_step(train, tmp_path, monkeypatch):
+    compiled, asked = replicas.compiled, []
+
+    def too_large(step, state, batch):
+        asked.append(step)
+        if len(asked) == 2:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 90 GiB")
+        return compiled(step, state, batch)
+
+    monkeypatch.setattr(replicas, "compiled", too_large)
+    with pytest.raises(TrainingError, match=rf"does not fit .*from step {THAW} on.*precision=bfloat16"):
+        train(tmp_path, "ema=0")
+    assert not (tmp_path / "metrics.jsonl").read_text()
+    asked.clear()
+    train(tmp_path, "ema=0", stop_at=THAW)  # which needs no second phase
+    assert len(asked) == 1
 
 
 def test_log_shows_the_rate_of_each_epoch(whole):
