@@ -14,7 +14,7 @@ from pygments.formatters import HtmlFormatter
 LOG = logging.getLogger("mkdocs.hooks.pages")
 ROOT = Path(__file__).resolve().parents[1]
 WHOLE = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changes.md"}
-FIRST = ("track.md", "train.md", "own_data.md", "evaluate.md", "convert.md", "backbones.md", "siamese.md")
+FIRST = ("track.md", "train.md", "own_data.md", "prepare.md", "evaluate.md", "convert.md", "backbones.md", "siamese.md")
 FACES = ("siamjax", "siamjax.nets", "siamjax.trackers", "siamjax.data", "siamjax.training", "siamjax.evaluation",
          "siamjax.weights")
 STYLE = """

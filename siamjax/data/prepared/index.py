@@ -39,7 +39,7 @@ def write_index(root: Path, name: str, plan: Plan, notes: Listing[tuple[Shard, d
             files[path] = {key: note[key] for key in ("records", "size", "sha256")}
         gone = {one["item"] for _, note in ours for one in note["left_out"]}
         path = f"{name}/{places.TRACKS}/{places.VERSION}/{places.shard_name(name, split, 0, 1)}"
-        index = indexes[split] = write_records(root / path, _tracks(plan, part, gone))
+        index = indexes[split] = write_records(root / path, track_examples(plan, part, gone))
         files[path] = {"records": index.records, "size": index.size, "sha256": index.sha256}
     places.describe(root, name, form, places.FRAME_FEATURES, frames, places.about(plan.settings))
     places.describe(root, name, places.TRACKS, places.TRACK_FEATURES,
@@ -56,7 +56,7 @@ def write_index(root: Path, name: str, plan: Plan, notes: Listing[tuple[Shard, d
     write_text(root / places.MANIFEST, json.dumps(manifest, indent=1) + "\n")
 
 
-def _tracks(plan: Plan, part: Part, gone: set[int]) -> Iterator[dict[str, Value]]:
+def track_examples(plan: Plan, part: Part, gone: set[int]) -> Iterator[dict[str, Value]]:
     """The example of each track of a split; `gone` are the items that have no record."""
     records = {number: np.full(len(plan.tracks[number].boxes), -1, np.int64) for number in part.chosen}
     record = 0
