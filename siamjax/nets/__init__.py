@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from siamjax.nets.alexnet import PYSOT, V1, AlexNet, Stage
     from siamjax.nets.anchor_free_heads import PixelwiseHead
     from siamjax.nets.contrastive import EmbeddingHead, PseudoSiamese, Siamese, Tower
+    from siamjax.nets.crop_mask import CropSegment, MaskedRPN
     from siamjax.nets.embedder import Embedder, EmbedderConfig
     from siamjax.nets.guided_mask import GuidedMask, Segment
     from siamjax.nets.inverted import MOBILENET_V3_SMALL, Block, InvertedTrunk
@@ -39,6 +40,7 @@ __all__ = [
     "AnchorConfig",
     "Block",
     "ConvNorm",
+    "CropSegment",
     "DepthwiseBranch",
     "DepthwiseRPN",
     "Embedder",
@@ -46,6 +48,7 @@ __all__ = [
     "EmbeddingHead",
     "GuidedMask",
     "InvertedTrunk",
+    "MaskedRPN",
     "MobileNetV2",
     "MultiRPN",
     "NanoTrackHead",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import jax
 from flax import linen as nn
@@ -134,20 +134,28 @@ class InvertedTrunk(nn.Module):
     prepared: bool = False
 
     @nn.compact
-    def __call__(self, image: Array, *, train: bool = False) -> Array:
-        """Maps `image` `[B, H, W, 3]`, 0..255, to features `[B, H', W', C]`."""
+    def __call__(self, image: Array, *, train: bool = False, stages: tuple[int, ...] | None = None) -> Any:
+        """Maps `image` `[B, H, W, 3]`, 0..255, to features `[B, H', W', C]`.
+
+        With `stages`, to a tuple of those after these blocks, counted from 1 and rising, 0 being the stem; blocks
+        after the last of them are not run.
+        """
         conv = functools.partial(ConvNorm, use_bias=self.norm is None, norm=self.norm, precision=self.precision,
                                  axis_name=self.axis_name, lowering=self.lowering, prepared=self.prepared)
         x = normalised(image) if self.normalise else image
         x = ACTIVATIONS[self.activation](conv(self.stem, 3, stride=2, padding=1, name="stem")(x, train=train))
+        features = [x]
         self.sow("intermediates", "stage0", x)
-        for number, block in enumerate(self.blocks):
+        for number, block in enumerate(self.blocks if stages is None else self.blocks[:stages[-1]]):
             inside = None if block.expansion is None else multiple_of_8(x.shape[-1] * block.expansion)
             squeeze = multiple_of_8((inside or x.shape[-1]) // 4) if block.squeeze else 0
             x = InvertedResidual(
                 block.features, inside, conv, block.kernel_size, block.stride, padding=block.kernel_size // 2,
                 squeeze=squeeze, activation=block.activation, name=f"block{number}")(x, train=train)
             self.sow("intermediates", f"stage{number + 1}", x)
+            features.append(x)
+        if stages is not None:
+            return tuple(features[number] for number in stages)
         return conv(self.projection, 1, name="projection")(x, train=train) if self.projection else x
 
 

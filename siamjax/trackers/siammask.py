@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -158,11 +158,25 @@ def paste_affine(config: SiamMaskConfig, state: siamrpn.State, frame: Frame, cel
     return jnp.concatenate([jnp.diag(scale), corner[:, None]], axis=1)
 
 
-def polygon_of(config: SiamMaskConfig, mask: Array, affine: Array, frame: Frame, threshold: Array,
+class DrawnConfig(Protocol):
+    """What settings of a tracker with masks say of them; see `SiamMaskConfig`."""
+
+    @property
+    def mask_size(self) -> int: ...
+
+    @property
+    def mask_border(self) -> float: ...
+
+    @property
+    def rectangle(self) -> Rectangle: ...
+
+
+def polygon_of(config: DrawnConfig, mask: Array, affine: Array, frame: Frame, threshold: Array,
                box: Array) -> Array:
     """The rectangle `[4, 2]` that stands for a mask, or the corners of `box` `[4]` where it is of 100 px or less."""
     if mask.shape != (config.mask_size, config.mask_size):
-        raise ConfigError(f"the net's masks are {mask.shape[0]} x {mask.shape[1]}", "SiamMaskConfig.mask_size",
+        where = f"{type(config).__name__}.mask_size"
+        raise ConfigError(f"the net's masks are {mask.shape[0]} x {mask.shape[1]}", where,
                           f"set it to {mask.shape[0]}, it is {config.mask_size}")
     region = masks.region(mask, affine, frame.extent, threshold, config.mask_border)
     return jnp.where(region.area > MIN_AREA, RECTANGLES[config.rectangle](region), rectangles.box_corners(box))

@@ -7,6 +7,8 @@ from siamjax.faces import face
 if TYPE_CHECKING:
     from siamjax.ops.anchor_targets import AssignConfig
     from siamjax.ops.point_targets import EllipseRule, InsideRule
+    from siamjax.training.crop_levels import CropLevels
+    from siamjax.training.crop_mask_objective import CropMaskObjective
     from siamjax.training.embedding_objective import ContrastiveObjective, NTXentObjective, TripletObjective
     from siamjax.training.experiment import Experiment, load_experiment
     from siamjax.training.features import BackboneFeatures, Cached, Features
@@ -21,10 +23,10 @@ if TYPE_CHECKING:
     from siamjax.training.state import TrainState, new_state
     from siamjax.training.step import make_train_step
 
-__all__ = ["AssignConfig", "BackboneFeatures", "Cached", "ContrastiveObjective", "EllipseRule", "Experiment",
-           "Features", "InsideRule", "LogisticObjective", "MaskObjective", "MaskWindows", "NTXentObjective",
-           "Objective", "OptimConfig", "Phase", "PointObjective", "RPNObjective", "TrainState", "TripletObjective",
-           "WindowObjective", "check_checkpoints", "epoch_rates", "load_experiment", "make_optimiser",
-           "make_schedule", "make_train_step", "new_state", "train"]
+__all__ = ["AssignConfig", "BackboneFeatures", "Cached", "ContrastiveObjective", "CropLevels", "CropMaskObjective",
+           "EllipseRule", "Experiment", "Features", "InsideRule", "LogisticObjective", "MaskObjective", "MaskWindows",
+           "NTXentObjective", "Objective", "OptimConfig", "Phase", "PointObjective", "RPNObjective", "TrainState",
+           "TripletObjective", "WindowObjective", "check_checkpoints", "epoch_rates", "load_experiment",
+           "make_optimiser", "make_schedule", "make_train_step", "new_state", "train"]
 
 __getattr__, __dir__ = face(__name__)

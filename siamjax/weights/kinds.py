@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from siamjax.nets import alexnet, contrastive, inverted
 from siamjax.nets.anchor_free_heads import PixelwiseHead
+from siamjax.nets.crop_mask import CropSegment, MaskedRPN
 from siamjax.nets.embedder import Embedder, EmbedderConfig
 from siamjax.nets.guided_mask import GuidedMask, Segment
 from siamjax.nets.layers import Norm
@@ -29,6 +30,7 @@ from siamjax.ops.views import View
 from siamjax.precision import Precision
 from siamjax.trackers.anchor_free import AnchorFreeConfig, AnchorFreeTracker
 from siamjax.trackers.longterm import LongTerm, LongTermConfig
+from siamjax.trackers.masked import Masked, MaskedConfig
 from siamjax.trackers.siamfc import SiamFCConfig, SiamFCTracker
 from siamjax.trackers.siammask import SiamMaskConfig, SiamMaskTracker
 from siamjax.trackers.siamrpn import SiamRPNConfig, SiamRPNTracker
@@ -42,9 +44,11 @@ KINDS: dict[str, type] = {
     "anchor_free_tracker": AnchorFreeTracker, "anchor_free_config": AnchorFreeConfig,
     "long_term_tracker": LongTerm, "long_term_config": LongTermConfig,
     "verified_tracker": Verified, "verified_config": VerifiedConfig,
+    "masked_tracker": Masked, "masked_config": MaskedConfig,
     "anchors": AnchorConfig, "points": PointConfig,
     # Nets.
     "siamfc": SiamFC, "siamrpn": SiamRPN, "siammask": SiamMask, "guided_mask": GuidedMask,
+    "masked_rpn": MaskedRPN, "crop_segment": CropSegment,
     "siamese": contrastive.Siamese, "pseudo_siamese": contrastive.PseudoSiamese, "tower": contrastive.Tower,
     "embedder": Embedder, "embedder_config": EmbedderConfig, "view": View,
     # Backbones, and what their stages and blocks are.
