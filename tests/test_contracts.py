@@ -13,6 +13,7 @@ import pytest
 from flax import linen as nn
 
 import siamjax
+from siamjax.nets.crop_mask import MaskedRPN
 from siamjax.ops import frames as frame_ops
 from siamjax.ops.point_targets import InsideRule
 from siamjax.precision import at_precision
@@ -23,6 +24,7 @@ from siamjax.trackers.longterm import LongTermConfig
 from siamjax.trackers.siamfc import SiamFCConfig
 from siamjax.trackers.siammask import SiamMaskConfig
 from siamjax.trackers.siamrpn import SiamRPNConfig
+from siamjax.training.crop_mask_objective import CropMaskObjective
 from siamjax.training.freezing import Phase
 from siamjax.training.mask_objective import MaskObjective
 from siamjax.training.objectives import LogisticObjective
@@ -71,7 +73,10 @@ def changed(net: nn.Module, changes) -> nn.Module:
 
 def narrow(tracker):
     """The same tracker with a few channels; a long-term one with a smaller region while it is lost."""
-    tracker = dataclasses.replace(tracker, net=changed(tracker.net, NARROW))
+    net = changed(tracker.net, NARROW)
+    if isinstance(net, MaskedRPN):
+        net = net.clone(used_stages=(2, 3, 4))  # the few blocks at strides 4, 8 and 16
+    tracker = dataclasses.replace(tracker, net=net)
     if isinstance(tracker.config, LongTermConfig):
         return dataclasses.replace(tracker, config=dataclasses.replace(tracker.config, lost_search_size=319))
     return tracker
@@ -133,6 +138,8 @@ def reference(name: str) -> np.ndarray:
 def objective_of(tracker):
     """The objective that trains a tracker's net."""
     config = innermost(tracker.config)
+    if isinstance(tracker.net, MaskedRPN):
+        return CropMaskObjective()
     if isinstance(config, AnchorFreeConfig) and config.squeezed:
         return PointObjective(assign=InsideRule(), box_loss="iou")  # FEAR's
     kinds = {SiamFCConfig: LogisticObjective(centre="box"), SiamMaskConfig: MaskObjective(),
@@ -165,7 +172,7 @@ def loaded(name: str) -> LoadedTracker:
 # What holds for a kind of trackers by default holds for the quickest of it to compile; all other names are slow.
 # Masks over a scan and a stream are those of tests/trackers/test_siammask.py.
 FAMILIES = ("siamfc", "siamrpn_alex", "siamrpn_small_lt", "fear_xs")
-NETS = (*FAMILIES, "siamrpn_r50_lt", "siammask_small", "nanotrack_v1")  # one of each kind of net
+NETS = (*FAMILIES, "siamrpn_r50_lt", "siammask_small", "fear_mask", "nanotrack_v1")  # one of each kind of net
 TWO = ("siamrpn_alex", "siamrpn_small_lt")  # short-term and long-term
 ONE = ("siamrpn_alex",)  # of what the loop does, whatever the tracker
 

@@ -162,6 +162,9 @@ ZOO: dict[str, Entry] = {
     "fear_xs_lt": Entry(
         _FEAR_LONG.build(_FEAR_XS), "fear_xs, long-term: a larger search while the target is lost",
         weights="fear_xs.safetensors"),
+    "fear_mask": Entry(
+        None, "fear_xs with masks, drawn in crops round its boxes; trained by this project",
+        weights="fear_mask.safetensors"),
     "siamfc": Entry(None, "SiamFC, three scales, as published", weights="siamfc.safetensors"),
     "siamrpn_small": Entry(
         None, "SiamRPN on an AlexNet, with the response of SiamFC beside its class; trained by this project",

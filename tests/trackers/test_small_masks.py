@@ -33,21 +33,26 @@ def box_of(mask: np.ndarray) -> np.ndarray:
     return np.float32([columns[0], rows[0], np.ptp(columns) + 1, np.ptp(rows) + 1])
 
 
-def test_the_file_is_small_and_its_trunk_and_boxes_are_those_of_siamrpn_small():
-    path, _ = zoo.locate("siammask_small")
-    assert path.stat().st_size < 16e6
-    ours, boxes = (files.load(zoo.locate(name)[0])[0] for name in ("siammask_small", "siamrpn_small"))
+BOXES = {"siammask_small": "siamrpn_small", "fear_mask": "fear_xs"}  # whose boxes they are drawn round
+
+
+@pytest.mark.parametrize("name", BOXES)
+def test_the_file_is_small_and_its_trunk_and_boxes_are_those_of_another(name):
+    path, _ = zoo.locate(name)
+    assert path.stat().st_size < 8e6
+    ours, boxes = (files.load(zoo.locate(source)[0])[0] for source in (name, BOXES[name]))
     for kind, parts in boxes.items():
         for part, tree in parts.items():
             jax.tree.map(np.testing.assert_array_equal, ours[kind][part], tree)
 
 
 @pytest.mark.slow
-def test_masks_follow_a_bar_that_turns():
+@pytest.mark.parametrize("name", BOXES)
+def test_masks_follow_a_bar_that_turns(name):
     truths = [turning_bar(time) for time in range(FRAMES)]
     background, texture = noise(2, 90, 150), noise(1, 170, 250)
     frames = [np.where(truth[..., None], texture, background) for truth in truths]
-    result = siamjax.track(siamjax.load("siammask_small"), frames, box_of(truths[0]))
+    result = siamjax.track(siamjax.load(name), frames, box_of(truths[0]))
     drawn = [np.asarray(masks.render(mask, affine, (HEIGHT, WIDTH))) > 0.5
              for mask, affine in zip(result.masks, result.affines, strict=True)]
     ours = np.mean([davis.region_similarity(*pair) for pair in zip(drawn[1:], truths[1:], strict=True)])
