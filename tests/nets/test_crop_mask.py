@@ -40,6 +40,7 @@ def variables():
     return jax.tree.map(drawn, shapes)
 
 
+@pytest.mark.slow
 def test_a_trunk_gives_the_stages_it_is_asked_for_and_runs_no_others():
     trunk, params = NET.backbone, {kind: parts["backbone"] for kind, parts in variables().items()}
     image = crops()[0][:1, :16, :16]
