@@ -5,9 +5,9 @@
 Everything but `segment` stays as it is. A crop shows its box with three tenths of a side on each side, squeezed to 128
 px; boxes found are not exact, so those of the searches are moved and stretched.
 
-J on the seven masked validation videos: 0.793 (the tracked box filled 0.510, an ellipse in it 0.565), mean of frames and
-then of videos, without first and last frames. After 100 of the 400 steps it was 0.753. Thirteen minutes on two cores,
-once the features are there (2.1 GB).
+J on the seven masked validation videos: 0.793 (the tracked box filled 0.510, an ellipse in it 0.565), mean of frames
+and then of videos, without first and last frames. After 100 of the 400 steps it was 0.753. A step takes a second on two
+cores, once the features are there (2.1 GB).
 """
 
 from siamjax.data import AugmentConfig, DataConfig, Jitter, wide
