@@ -41,17 +41,18 @@ def load_tracker(model: str | Path, settings: tuple[str, ...] = (), *, experimen
     return dataclasses.replace(loaded, tracker=dataclasses.replace(loaded.tracker, config=config))
 
 
-def choose_reader(reader: str | None, layout: str | None, split: str | None, strict: bool) -> Reader | Choice | None:
-    """How a folder of data is to be read, of the options --reader, --layout, --split and --strict.
+def choose_reader(reader: str | None, layout: str | None, split: str | None, strict: bool,
+                  origin: str | None = None) -> Reader | Choice | None:
+    """How a folder of data is to be read, of the options --reader, --layout, --split, --strict and --origin.
 
     Raises:
       ConfigError: a reader of one's own together with what only the others know, or one that is not there.
     """
     if reader is None:
-        return Choice(layout, split, strict) if layout or split or strict else None
-    if layout or split or strict:
-        raise ConfigError("a reader of one's own has no layout, split or checks to choose from", "--reader",
-                          "leave --layout, --split and --strict out")
+        return Choice(layout, split, strict, origin) if layout or split or strict or origin else None
+    if layout or split or strict or origin:
+        raise ConfigError("a reader of one's own has no layout, split, origin or checks to choose from", "--reader",
+                          "leave --layout, --split, --origin and --strict out")
     return find_reader(reader)
 
 

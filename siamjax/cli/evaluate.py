@@ -25,6 +25,7 @@ def evaluate(
     layout: str | None = None,
     split: str | None = None,
     strict: tyro.conf.FlagCreatePairsOff[bool] = False,
+    origin: str | None = None,
     precision: Name | None = None,
     rescore: bool = False,
 ) -> None:
@@ -48,10 +49,12 @@ def evaluate(
       layout: which layout of a publisher the folder has, e.g. got10k, where its content leaves that open.
       split: which part of a published data set: train, val, test, ..., all, or a file with a sequence's name a line.
       strict: stop at the first sequence with a fault; without it those with faults are left out, and counted.
+      origin: of boxes whose files count pixels from 1 (OTB, UAV123): written (as they are, which toolkits take; without
+        the option) or zero (1 less).
       precision: float32 or bfloat16, in which the nets compute.
       rescore: track nothing, and score all results that are in output, e.g. of an earlier version.
     """
-    lists = choose_reader(reader, layout, split, strict)
+    lists = choose_reader(reader, layout, split, strict, origin)
     if rescore:
         found = evaluation.rescore(data, output, protocol=protocol, convention=convention, reader=lists)
     else:

@@ -120,7 +120,8 @@ class Sequence:
         conventions tell these from frames that have no box.
       fps: frames a second, None where unknown.
       split: which part of its data set it belongs to, in the publisher's words (`train`, `val`); empty where unknown.
-      origin: 1 where the data set's files count pixels from 1; `boxes` are from 0 all the same.
+      origin: 1 where the data set's files count pixels from 1; `boxes` are from 0 all the same, unless `as_written`.
+      as_written: whether `boxes` are from `origin`, as toolkits take them.
     """
 
     name: str
@@ -140,10 +141,20 @@ class Sequence:
     fps: float | None = None
     split: str = ""
     origin: int = 0
+    as_written: bool = False
 
     def set_size(self, size: tuple[int, int]) -> None:
         """Says what reading the first frame would, to spare that."""
         object.__setattr__(self, "size", size)
+
+    def written(self) -> Sequence:
+        """The same track with its boxes as its files have them."""
+        boxes = self.boxes + np.array([self.origin, self.origin, 0, 0], np.float32)
+        return self if self.as_written else self.changed(boxes=boxes, as_written=True)
+
+    def changed(self, **fields: Any) -> Sequence:
+        """The same track with other values of some fields; its frames are not read for it."""
+        return dataclasses.replace(self, **{"size": self.size if self.has_size else WHEN_ASKED} | fields)
 
     @property
     def has_size(self) -> bool:

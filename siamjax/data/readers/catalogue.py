@@ -16,6 +16,7 @@ from siamjax.data.readers import (
     coco_video,
     csv_boxes,
     cvat,
+    davis_published,
     got10k,
     imagenet,
     index,
@@ -41,9 +42,10 @@ from siamjax.errors import ConfigError, DataError
 LAYOUTS: dict[str, Layout] = {one.name: one for one in (
     got10k.LAYOUT, lasot.LAYOUT, trackingnet.LAYOUT, otb.LAYOUT, uav.LAYOUT, nfs.LAYOUT, templecolor.LAYOUT,
     tnl2k.LAYOUT, vot.LAYOUT, imagenet.VID, imagenet.DET, coco_published.LAYOUT, mot.LAYOUT, cvat.LAYOUT,
-    csv_boxes.LAYOUT, label_studio.LAYOUT, coco_video.LAYOUT)}
+    davis_published.DAVIS, davis_published.YOUTUBE_VOS, csv_boxes.LAYOUT, label_studio.LAYOUT, coco_video.LAYOUT)}
 OWN = "folder"  # the layouts that docs/own_data.md describes, which `detect` reads
 EVERYTHING = "all"
+ORIGINS = "zero", "written"
 
 
 class Use(enum.Enum):
@@ -64,18 +66,23 @@ class Choice:
       split: a published one (`train`, `val`, `test`, ...), `all`, or a file of names, one a line; None for what suits
         the use.
       strict: stop at the first sequence with a fault instead of leaving it out.
+      origin: of boxes whose files count pixels from 1: `zero` to count them from 0, `written` to take them as they are,
+        as all toolkits do; None for the latter in evaluations and the former else.
     Raises:
-      ConfigError: there is no such layout.
+      ConfigError: there is no such layout or origin.
     """
 
     layout: str | None = None
     split: str | None = None
     strict: bool = False
+    origin: str | None = None
 
     def __post_init__(self) -> None:
         if self.layout is not None and self.layout not in (OWN, *LAYOUTS):
             raise ConfigError(f"there is no layout '{self.layout}'", "--layout",
                               f"choose one of: {', '.join((OWN, *sorted(LAYOUTS)))}")
+        if self.origin not in (None, *ORIGINS):
+            raise ConfigError(f"there is no origin '{self.origin}'", "--origin", f"choose one of: {', '.join(ORIGINS)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,6 +169,8 @@ def read(found: Found, entries: Listing[Entry], choice: Choice, use: Use) -> Tra
     within = [fault for _, tracks in lists if isinstance(tracks, TrackList) for fault in tracks.faults]
     settle(within, max(2 * len(within), 2), str(found.root), strict=choice.strict)
     tracks, faults = [track for _, tracks in lists for track in tracks], [*faults, *within]
+    if (choice.origin or ("written" if use is Use.EVALUATE else "zero")) == "written":
+        tracks = [one.written() if one.origin else one for one in tracks]
     if not tracks and entries:
         raise DataError(f"no track is in the {found.layout.title} data", str(found.root), "check that it is complete")
     return TrackList(tracks, layout=found.layout.name, faults=faults)

@@ -43,7 +43,7 @@ def is_davis(root: Path) -> bool:
     return (root / "JPEGImages").is_dir() and (root / "Annotations").is_dir()
 
 
-def read_davis(root: str | Path, faults: list[Fault] | None = None) -> list[Sequence]:
+def read_davis(root: str | Path, faults: list[Fault] | None = None, *, only: str | None = None) -> list[Sequence]:
     """Lists the objects of a folder in the layout of DAVIS 2016, DAVIS 2017 or YouTube-VOS, in natural order.
 
     A track begins with the first annotated frame. Frames without an annotation (YouTube-VOS annotates every fifth, of
@@ -56,6 +56,7 @@ def read_davis(root: str | Path, faults: list[Fault] | None = None) -> list[Sequ
     Args:
       root: the folder that holds `JPEGImages` and `Annotations`.
       faults: is told of videos with an error, which are then left out.
+      only: name of the one video that is wanted; None for all.
 
     Returns:
       One `Sequence` an object: named by its video, and by `video/number` where that has several.
@@ -66,9 +67,9 @@ def read_davis(root: str | Path, faults: list[Fault] | None = None) -> list[Sequ
       SourceError: a file that does not decode.
     """
     root = Path(root)
-    images, annotations = _resolution(root)
+    images, annotations = resolution(root)
     categories = _read_categories(root / "meta.json")
-    videos = subfolders(annotations)
+    videos = subfolders(annotations) if only is None else [annotations / only]
     if not videos:
         raise DataError("the folder holds no video", str(annotations), "give Annotations/NAME/*.png")
     pool = ThreadPoolExecutor(min(16, os.cpu_count() or 1))
@@ -103,8 +104,8 @@ def _looked_at(asked: tuple[Path, list[Path], list[Future[Annotated]]]) -> _Vide
     return _Video(folder, files, rows, meaning_of(row.look for row in rows))
 
 
-def _resolution(root: Path) -> tuple[Path, Path]:
-    """The folders of images and annotations."""
+def resolution(root: Path) -> tuple[Path, Path]:
+    """The folders of images and of annotations, each with a folder a video in it."""
     images, annotations = root / "JPEGImages", root / "Annotations"
     for name in RESOLUTIONS:
         if (images / name).is_dir() and (annotations / name).is_dir():

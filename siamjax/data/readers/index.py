@@ -61,10 +61,11 @@ def save(path: Path, read: Iterable[tuple[Entry, list[Sequence]]]) -> None:
     entries = {entry.name: [_stamp(entry, tracks), [stack.add(one) for one in tracks]]
                for entry, tracks in read if all(map(_is_plain, tracks))}
     about = json.dumps({"format": FORMAT, "entries": entries}).encode()
+    boxes, flags, names = stack.arrays()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path, "wb") as file:
-            np.savez(file, about=np.frombuffer(about, np.uint8), **stack.arrays())
+            np.savez(file, about=np.frombuffer(about, np.uint8), boxes=boxes, flags=flags, names=names)
     except (OSError, SiamjaxError):
         return
 
@@ -103,10 +104,11 @@ class _Stack:
             self._videos[id(frames)] = [str(frames.folder), *counted]
         return self._videos[id(frames)]
 
-    def arrays(self) -> Mapping[str, np.ndarray]:
-        return {"boxes": np.concatenate(self._boxes or [np.zeros((0, 4), np.float32)]),
-                "flags": np.concatenate(self._flags or [np.zeros((0, 2), bool)]),
-                "names": np.frombuffer(self._names.getvalue(), np.uint8)}
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`[N, 4]` boxes, `[N, 2]` bool whether annotated and whether listed as absent, and bytes of names."""
+        return (np.concatenate(self._boxes or [np.zeros((0, 4), np.float32)]),
+                np.concatenate(self._flags or [np.zeros((0, 2), bool)]),
+                np.frombuffer(self._names.getvalue(), np.uint8))
 
 
 def _is_plain(one: Sequence) -> bool:

@@ -119,8 +119,8 @@ def from_first_seen(one: Sequence) -> Sequence | None:
     def cut(rows: Any) -> Any:
         return None if rows is None else rows[first:]
 
-    return dataclasses.replace(one, frames=one.frames[first:], boxes=one.boxes[first:], masks=cut(one.masks),
-                               polygons=cut(one.polygons), annotated=cut(one.annotated), listed=cut(one.listed))
+    return one.changed(frames=one.frames[first:], boxes=one.boxes[first:], masks=cut(one.masks),
+                       polygons=cut(one.polygons), annotated=cut(one.annotated), listed=cut(one.listed))
 
 
 def names_in(path: Path) -> list[str]:

@@ -70,12 +70,20 @@ def circumstances(sequences: Sequence[data.Sequence], *, data_folder: Path, prot
             "folder": str(data_folder),
             "sequences": len(sequences),
             "frames": sum(len(sequence.frames) for sequence in sequences),
+            "origin": _origin(sequences),
         },
         "protocol": protocol,
         "seed": None,  # nothing is drawn at random in a one-pass run
         "speed": SPEED_RULE,
         "versions": records.versions(),
     }
+
+
+def _origin(sequences: Sequence[data.Sequence]) -> str:
+    """Which pixel the boxes count from."""
+    if any(sequence.as_written for sequence in sequences):
+        return "boxes as their files have them, the first pixel being 1, as the toolkits take them"
+    return "the first pixel is 0"
 
 
 def evaluation_page(report: Mapping[str, Any], runs: Mapping[str, object], sections: Sequence[Section]) -> Page:

@@ -295,8 +295,45 @@ def coco_video(root):
     return {"a1": Expected(((10, 12, 20, 30), (1, 2, 5, 5)), tuple(numbered(2, 5, 1)), category="cat")}
 
 
+def davis(root):
+    for name in ("bear", "walk"):
+        draw(root / "JPEGImages/480p" / name, numbered(2, 5, 0))
+        for number in range(2):
+            write_objects(root / "Annotations/480p" / name / f"{number:05d}.png", 1 + number)
+    write(root / "ImageSets/2017/train.txt", "bear\n")
+    write(root / "ImageSets/2017/val.txt", "walk\n")
+    names = tuple(numbered(2, 5, 0))
+    splits = (("bear", "train"), ("walk", "val"))
+    return {f"{name}/1": Expected(((10, 12, 20, 30),) * 2, names, split) for name, split in splits} | {
+        f"{name}/2": Expected((NAN, (50, 12, 20, 30)), names, split) for name, split in splits}
+
+
+def youtube_vos(root):
+    found = {}
+    for split, name in (("train", "003234408d"), ("valid", "0062f687f1")):
+        draw(root / split / "JPEGImages" / name, numbered(2, 5, 0) + numbered(1, 5, 5))
+        write_objects(root / split / "Annotations" / name / "00000.png", 1)
+        if split == "train":
+            write_objects(root / split / "Annotations" / name / "00005.png", 1)
+        write(root / split / "meta.json", json.dumps({"videos": {name: {"objects": {"1": {
+            "category": "penguin", "frames": ["00000", "00005"]}}}}}))
+        box = (10, 12, 20, 30)
+        found[name] = Expected((box, NAN, box if split == "train" else NAN), ("00000.jpg", "00001.jpg", "00005.jpg"),
+                               split, "penguin", known=(True, False, split == "train"))
+    return found
+
+
+def write_objects(path, count):
+    labels = np.zeros(SIZE, np.uint8)
+    for number in range(count):
+        labels[12:42, 10 + 40 * number:30 + 40 * number] = number + 1
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_labels(path, labels)
+
+
 TREES = {"got10k": got10k, "lasot": lasot, "trackingnet": trackingnet, "otb": otb, "uav": uav, "nfs": nfs,
          "templecolor": templecolor, "tnl2k": tnl2k, "vot": vot, "vid": vid, "det": det, "coco": coco, "mot": mot,
+         "davis": davis, "youtubevos": youtube_vos,
          "cvat": cvat, "csv": plain_csv, "labelstudio": label_studio, "cocovideo": coco_video}
 
 
@@ -351,13 +388,26 @@ def test_a_file_of_names_is_a_split(tmp_path):
 
 @pytest.mark.parametrize(("name", "train", "validation", "evaluation"), [
     ("got10k", "train", "val", "val"), ("lasot", "train", None, "test"), ("trackingnet", "train", None, "test"),
-    ("vid", "train", "val", "val"), ("coco", "train", "val", "val")])
+    ("vid", "train", "val", "val"), ("davis", "train", "val", None), ("youtubevos", "train", None, "valid"),
+    ("coco", "train", "val", "val")])
 def test_each_use_has_its_split(tmp_path, name, train, validation, evaluation):
     TREES[name](tmp_path)
     found = open_split(tmp_path)
     assert {one.split for one in found[0]} == {train}
     assert {one.split for one in found[1]} == ({validation} if validation else set())
-    assert {one.split for one in open_videos(tmp_path)} == {evaluation}
+    if evaluation:
+        assert {one.split for one in open_videos(tmp_path)} == {evaluation}
+
+
+def test_evaluations_take_boxes_as_toolkits_do(tmp_path):
+    otb(tmp_path)
+    for choice, first in ((None, 11), (Choice(origin="zero"), 10), (Choice(origin="written"), 11)):
+        tracks = open_videos(tmp_path, choice)
+        assert tracks[0].boxes[0].tolist() == [first, first + 2, 20, 30]
+        assert tracks[0].as_written == (first == 11)
+    assert open_split(tmp_path)[0][0].boxes[0, 0] == 10
+    with pytest.raises(ConfigError, match="no origin"):
+        Choice(origin="one")
 
 
 def test_two_layouts_in_one_folder_need_a_name(tmp_path):
