@@ -70,7 +70,7 @@ def circumstances(sequences: Sequence[data.Sequence], *, data_folder: Path, prot
             "folder": str(data_folder),
             "sequences": len(sequences),
             "frames": sum(len(sequence.frames) for sequence in sequences),
-            "origin": _origin(sequences),
+            **_origin(sequences),
         },
         "protocol": protocol,
         "seed": None,  # nothing is drawn at random in a one-pass run
@@ -79,11 +79,11 @@ def circumstances(sequences: Sequence[data.Sequence], *, data_folder: Path, prot
     }
 
 
-def _origin(sequences: Sequence[data.Sequence]) -> str:
-    """Which pixel the boxes count from."""
-    if any(sequence.as_written for sequence in sequences):
-        return "boxes as their files have them, the first pixel being 1, as the toolkits take them"
-    return "the first pixel is 0"
+def _origin(sequences: Sequence[data.Sequence]) -> dict[str, str]:
+    """Which pixel boxes count from, where it is not 0."""
+    if not any(sequence.as_written for sequence in sequences):
+        return {}
+    return {"origin": "boxes as their files have them, the first pixel being 1, as the toolkits take them"}
 
 
 def evaluation_page(report: Mapping[str, Any], runs: Mapping[str, object], sections: Sequence[Section]) -> Page:
