@@ -14,7 +14,8 @@ from siamjax import stopping
 from siamjax.cli import surroundings
 from siamjax.errors import SiamjaxError
 
-COMMANDS = ("track", "train", "evaluate", "tune", "convert", "embed", "match", "verify", "prepare", "models",
+COMMANDS = ("track", "train", "evaluate", "tune", "convert", "embed", "match", "verify", "prepare", "export",
+            "models",
             "doctor")
 STOPPED = "stopped; what was done is kept"
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from siamjax.evaluation.drawing.sheets import contact_sheet
     from siamjax.evaluation.embedding import Embedded, crop_for, embed, make_embed
     from siamjax.evaluation.evaluating import Evaluation, evaluate, rescore
+    from siamjax.evaluation.exporting import Form as ExportForm
+    from siamjax.evaluation.exporting import export
     from siamjax.evaluation.files.embeddings import Embeddings
     from siamjax.evaluation.files.results import read_record, read_run
     from siamjax.evaluation.files.track_files import TrackFiles
@@ -37,10 +39,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PROTOCOLS", "Annotator", "Answer", "Box", "Calibration", "Column", "Embedded", "Embeddings", "Evaluation",
-    "Mask", "Match", "Matches", "OnePass", "Protocol", "Report", "RotatedBox", "Score", "Table", "Trace", "TrackFiles",
-    "TrackerScore", "Trial", "Tuning", "Unit", "Verification", "VideoObjects", "VideoWriter", "annotate", "best",
-    "calibrate", "contact_sheet", "crop_for", "default_folder", "draw", "embed", "evaluate", "grid", "make_embed",
-    "match", "noted", "read_record", "read_run", "rescore", "scatter", "trials", "tune", "verify",
+    "ExportForm", "Mask", "Match", "Matches", "OnePass", "Protocol", "Report", "RotatedBox", "Score", "Table",
+    "Trace", "TrackFiles", "TrackerScore", "Trial", "Tuning", "Unit", "Verification", "VideoObjects", "VideoWriter",
+    "annotate", "best", "calibrate", "contact_sheet", "crop_for", "default_folder", "draw", "embed", "evaluate",
+    "export", "grid", "make_embed", "match", "noted", "read_record", "read_run", "rescore", "scatter", "trials",
+    "tune", "verify",
 ]
 
 __getattr__, __dir__ = face(__name__)
