@@ -18,6 +18,7 @@ COMMANDS = ("track", "train", "evaluate", "tune", "convert", "embed", "match", "
             "models",
             "doctor")
 STOPPED = "stopped; what was done is kept"
+JOINING = {"--hosts", "--coordinator"}  # of `train`: JAX must not look for devices before the processes have met
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -27,7 +28,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         with stopping.requests():
             commands = load_commands(arguments)
             warnings.showwarning = _one_line
-            surroundings.check_platforms()
+            if not JOINING & {argument.partition("=")[0] for argument in arguments}:
+                surroundings.check_platforms()
             surroundings.use_compilation_cache()
             status = _call(commands, arguments)
             sys.stdout.flush()

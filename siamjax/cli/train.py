@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import jax
 import tyro
 
 from siamjax import training
@@ -27,6 +28,10 @@ def train(
     strict: tyro.conf.FlagCreatePairsOff[bool] = False,
     check_images: tyro.conf.FlagCreatePairsOff[bool] = False,
     verify: tyro.conf.FlagCreatePairsOff[bool] = False,
+    hosts: tyro.conf.FlagCreatePairsOff[bool] = False,
+    coordinator: str | None = None,
+    process: int | None = None,
+    processes: int | None = None,
 ) -> None:
     """Trains an experiment; run again with the same output it goes on from the last checkpoint.
 
@@ -45,15 +50,24 @@ def train(
       check_images: before the training read all images that it may draw, and name those that are damaged; without
         it they are skipped when they are drawn.
       verify: train nothing, but read all checkpoints in the output folder and say which are as they were saved.
+      hosts: one of several processes of a job that SLURM, Open MPI, Kubernetes or a TPU pod has started.
+      coordinator: of several processes that are started by hand: HOST:PORT of the first, the same for all.
+      process: number of this one, from 0.
+      processes: how many there are.
     """
     if verify:
-        return check_checkpoints(output)
+        check_checkpoints(output)
+        return
     if experiment is None:
         raise ConfigError("no experiment is given", "siamjax train", "give an experiment file, e.g. "
                           "experiments/siamfc_tiny.py")
+    if hosts or (coordinator, process, processes) != (None, None, None):
+        training.join(coordinator, process, processes)
     config = load_experiment(experiment)
     weights = training.train(config, output, _data_sets(data), settings=settings, stop_at=steps,
                              check_images=check_images, reader=choose_reader(reader, layout, split, strict))
+    if jax.process_index() > 0:
+        return
     print(f"wrote {weights}")
     print(f"track with it: siamjax track SOURCE --model {output}" if config.embedder is None else
           f"how well it tells objects apart: siamjax verify --model {output} --output {output}-verified"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from siamjax.training.experiment import Experiment, load_experiment
     from siamjax.training.features import BackboneFeatures, Cached, Features
     from siamjax.training.freezing import Phase
+    from siamjax.training.hosts import join
     from siamjax.training.mask_objective import MaskObjective
     from siamjax.training.mask_windows import MaskWindows, WindowObjective
     from siamjax.training.objectives import LogisticObjective, Objective
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["AssignConfig", "BackboneFeatures", "Cached", "ContrastiveObjective", "CropLevels", "CropMaskObjective",
            "EllipseRule", "Experiment", "Features", "InsideRule", "LogisticObjective", "MaskObjective", "MaskWindows",
            "NTXentObjective", "Objective", "OptimConfig", "Phase", "PointObjective", "RPNObjective", "TrainState",
-           "TripletObjective", "WindowObjective", "check_checkpoints", "epoch_rates", "load_experiment",
-           "make_optimiser", "make_schedule", "make_train_step", "new_state", "train"]
+           "TripletObjective", "WindowObjective", "check_checkpoints", "epoch_rates", "join",
+           "load_experiment", "make_optimiser", "make_schedule", "make_train_step", "new_state", "train"]
 
 __getattr__, __dir__ = face(__name__)

@@ -16,7 +16,10 @@ def replicated(step: TrainStep) -> TrainStep:
 
 def compiled(step: TrainStep, state, batch) -> TrainStep:
     """A `replicated` step as a program for a state and a batch of these shapes."""
-    return step.lower(state, batch).compile()  # type: ignore[attr-defined]  # of what `pmap` gives
+    program = step.lower(state, batch).compile()  # type: ignore[attr-defined]  # of what `pmap` gives
+    # With several processes JAX (0.10) holds a program's arguments against the shapes of all of them and refuses its
+    # own; the step itself then takes the program from the compilation cache.
+    return program if jax.process_count() == 1 else step
 
 
 def replicate(tree):
