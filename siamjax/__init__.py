@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from siamjax.evaluation.embedding import embed
     from siamjax.evaluation.evaluating import evaluate
     from siamjax.evaluation.exporting import export
+    from siamjax.evaluation.inspecting import inspect
     from siamjax.evaluation.matching import match
     from siamjax.evaluation.tuning import tune
     from siamjax.evaluation.verifying import verify
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from siamjax.weights.zoo import load
 
 __all__ = ["LoadedTracker", "Output", "Result", "Stream", "__version__", "calibrate", "convert", "embed", "evaluate",
-           "export", "load", "match", "prepare", "track", "track_many", "track_videos", "train", "tune", "tune_cpu",
-           "verify"]
+           "export", "inspect", "load", "match", "prepare", "track", "track_many", "track_videos", "train", "tune",
+           "tune_cpu", "verify"]
 
 __getattr__, __dir__ = face(__name__)

@@ -14,9 +14,8 @@ from siamjax import stopping
 from siamjax.cli import surroundings
 from siamjax.errors import SiamjaxError
 
-COMMANDS = ("track", "train", "evaluate", "tune", "convert", "embed", "match", "verify", "prepare", "export",
-            "models",
-            "doctor")
+COMMANDS = ("track", "train", "evaluate", "tune", "convert", "embed", "match", "verify", "inspect", "prepare",
+            "export", "models", "doctor")
 STOPPED = "stopped; what was done is kept"
 JOINING = {"--hosts", "--coordinator"}  # of `train`: JAX must not look for devices before the processes have met
 

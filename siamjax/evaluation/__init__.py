@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from siamjax.evaluation.files.track_files import TrackFiles
     from siamjax.evaluation.files.track_folder import default_folder, noted
     from siamjax.evaluation.files.video_writer import VideoWriter
+    from siamjax.evaluation.inspecting import Inspection, inspect
     from siamjax.evaluation.matching import Match, Matches, match
     from siamjax.evaluation.protocols import PROTOCOLS
     from siamjax.evaluation.protocols.base import Protocol, TrackerScore, Unit
@@ -38,12 +39,57 @@ if TYPE_CHECKING:
     from siamjax.evaluation.verifying import Verification, verify
 
 __all__ = [
-    "PROTOCOLS", "Annotator", "Answer", "Box", "Calibration", "Column", "Embedded", "Embeddings", "Evaluation",
-    "ExportForm", "Mask", "Match", "Matches", "OnePass", "Protocol", "Report", "RotatedBox", "Score", "Table",
-    "Trace", "TrackFiles", "TrackerScore", "Trial", "Tuning", "Unit", "Verification", "VideoObjects", "VideoWriter",
-    "annotate", "best", "calibrate", "contact_sheet", "crop_for", "default_folder", "draw", "embed", "evaluate",
-    "export", "grid", "make_embed", "match", "noted", "read_record", "read_run", "rescore", "scatter", "trials",
-    "tune", "verify",
+    "PROTOCOLS",
+    "Annotator",
+    "Answer",
+    "Box",
+    "Calibration",
+    "Column",
+    "Embedded",
+    "Embeddings",
+    "Evaluation",
+    "ExportForm",
+    "Inspection",
+    "Mask",
+    "Match",
+    "Matches",
+    "OnePass",
+    "Protocol",
+    "Report",
+    "RotatedBox",
+    "Score",
+    "Table",
+    "Trace",
+    "TrackFiles",
+    "TrackerScore",
+    "Trial",
+    "Tuning",
+    "Unit",
+    "Verification",
+    "VideoObjects",
+    "VideoWriter",
+    "annotate",
+    "best",
+    "calibrate",
+    "contact_sheet",
+    "crop_for",
+    "default_folder",
+    "draw",
+    "embed",
+    "evaluate",
+    "export",
+    "grid",
+    "inspect",
+    "make_embed",
+    "match",
+    "noted",
+    "read_record",
+    "read_run",
+    "rescore",
+    "scatter",
+    "trials",
+    "tune",
+    "verify",
 ]
 
 __getattr__, __dir__ = face(__name__)
