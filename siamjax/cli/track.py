@@ -81,8 +81,7 @@ def track(
             check_truth(Path(source) / TRUTH, frames.size)
         given = checked(given, frames.size, where="--box")
         folder = output or default_folder(source)
-        if output is None:  # the next run from another source takes another folder
-            stack.enter_context(noted(folder, source))
+        stack.enter_context(noted(folder, source))  # for `export`, and for a next run from another source
         files = stack.enter_context(TrackFiles(folder, fps=(frames.fps or USUAL_RATE) if video else None, rule=rule,
                                                masks=masks, given=None if objects is None else objects.labels))
         if objects is not None and len(objects.ids) == 1 and objects.labels.all():

@@ -78,7 +78,7 @@ def test_it_works(name, tracked, tmp_path):
     output = tmp_path / LATIN
     status, out, err = tracked(f"import os, sys\nos.chdir({str(tmp_path)!r})\n{WORKS[name]}", output)
     assert (status, err) == (0, "")
-    assert [path.name for path in output.iterdir()] == ["tracks.csv"]
+    assert sorted(path.name for path in output.iterdir()) == ["source.txt", "tracks.csv"]
     table = (output / "tracks.csv").read_text()  # nothing that was printed is in it
     assert len(table.splitlines()) == 4
     assert table.startswith("frame,target,")

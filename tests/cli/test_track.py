@@ -75,14 +75,14 @@ def test_a_video_and_two_targets(clip, model, tmp_path, capsys):
     assert len(frames) == FRAMES
     assert frames[0].shape == (96, 128, 3)
     assert np.abs(frames[0].astype(int) - scene(0)).max() > 60  # something is drawn
-    assert sorted(p.name for p in output.iterdir()) == ["tracks.csv", "video.mp4"]
+    assert sorted(p.name for p in output.iterdir()) == ["source.txt", "tracks.csv", "video.mp4"]
 
 
 def test_a_folder_gives_its_own_box_and_video_may_be_left_out(folder, model, tmp_path, capsys):
     output = tmp_path / "out"
     status, _ = track(folder, "--no-video", model=model, output=output, capsys=capsys)
     assert status == 0
-    assert [p.name for p in output.iterdir()] == ["tracks.csv"]
+    assert sorted(p.name for p in output.iterdir()) == ["source.txt", "tracks.csv"]
     assert float(rows(output)[0]["x"]) == 40
 
 
@@ -258,7 +258,7 @@ def test_a_stop_keeps_what_was_done(tracking, number):
     assert 1 < len(table) < 20000
     with av.open(str(output / "video.mp4")) as video:
         assert sum(1 for _ in video.decode(video=0)) == len(table)
-    assert sorted(p.name for p in output.iterdir()) == ["tracks.csv", "video.mp4"]
+    assert sorted(p.name for p in output.iterdir()) == ["source.txt", "tracks.csv", "video.mp4"]
 
 
 def test_what_a_kill_leaves_goes_with_the_next_run(tracking, clip, model, capsys):
@@ -267,7 +267,7 @@ def test_what_a_kill_leaves_goes_with_the_next_run(tracking, clip, model, capsys
     process.wait()
     assert {path.suffix for path in output.iterdir()} == {".partial"}
     assert track(clip, *BOX, model=model, output=output, capsys=capsys)[0] == 0
-    assert sorted(p.name for p in output.iterdir()) == ["tracks.csv", "video.mp4"]
+    assert sorted(p.name for p in output.iterdir()) == ["source.txt", "tracks.csv", "video.mp4"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="no limits of this kind")
@@ -285,7 +285,7 @@ def test_a_disk_that_fills_keeps_the_table_and_says_one_line(endless, model, tmp
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
     assert f"{output / 'tracks.csv'} has the frames until then" in done.stderr
-    assert [path.name for path in output.iterdir()] == ["tracks.csv"]
+    assert sorted(path.name for path in output.iterdir()) == ["source.txt", "tracks.csv"]
     assert len(rows(output)) > 1
     assert all(None not in row.values() for row in rows(output))
 
@@ -340,3 +340,15 @@ def test_two_folders_called_img_do_not_share_an_output_folder(folder, model, tmp
         assert run(["track", source, *BOX, "--model", model, "--no-video"]) == 0
         made.append(capsys.readouterr().out.split("wrote ")[1].split("/")[0])
     assert made == ["track-A", "track-B", "track-A-2", "track-A"]
+
+
+def test_what_was_tracked_goes_out_to_annotators(tmp_path, monkeypatch):
+    """The two commands of the guide, with a folder of one's own for the tracks."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clip").mkdir()
+    for frame in range(3):
+        Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)).save(f"clip/{frame}.png")
+    assert run(["track", "clip", "--box", "20,20,24,20", "--output", "found"]) == 0
+    assert run(["export", "found", "--output", "out", "--to", "csv"]) == 0
+    [table] = (tmp_path / "out").glob("*.csv")
+    assert len(table.read_text().splitlines()) >= 3

@@ -60,7 +60,7 @@ def test_a_mask_is_followed_and_masks_and_corners_come_out(clip, mask_model, tmp
     given[30:40, 40:50] = 0  # not its box's shape
     output = tmp_path / "out"
     assert track(clip, save(tmp_path / "given.png", given), mask_model, output) == 0
-    assert sorted(path.name for path in output.iterdir()) == ["masks", "tracks.csv", "video.mp4"]
+    assert sorted(path.name for path in output.iterdir()) == ["masks", "source.txt", "tracks.csv", "video.mp4"]
     files = sorted((output / "masks").iterdir())
     assert [file.name for file in files] == [f"{number:05d}.png" for number in range(FRAMES)]
     assert all(Image.open(file).mode == "P" for file in files)
@@ -114,7 +114,7 @@ def test_a_box_starts_a_tracker_of_masks_too_and_masks_may_be_left_out(clip, mas
     assert run([*arguments, str(tmp_path / "out")]) == 0
     np.testing.assert_array_equal(read_labels(tmp_path / "out/masks/00000.png"), square((1, 40, 30, 32, 32)))
     assert run([*arguments, str(tmp_path / "bare"), "--no-masks", "--no-video"]) == 0
-    assert [path.name for path in (tmp_path / "bare").iterdir()] == ["tracks.csv"]
+    assert sorted(path.name for path in (tmp_path / "bare").iterdir()) == ["source.txt", "tracks.csv"]
     assert "x4" in table(tmp_path / "bare")[0]
 
 
@@ -122,7 +122,7 @@ def test_a_model_without_masks_follows_the_boxes_and_says_so(clip, tmp_path, mod
     output = tmp_path / "out"
     assert track(clip, save(tmp_path / "given.png", square((1, 40, 30, 32, 32))), model, output) == 0
     assert "tiny has no masks: it follows the boxes" in capsys.readouterr().err
-    assert sorted(path.name for path in output.iterdir()) == ["tracks.csv", "video.mp4"]
+    assert sorted(path.name for path in output.iterdir()) == ["source.txt", "tracks.csv", "video.mp4"]
     assert list(table(output)[0]) == ["frame", "target", "x", "y", "w", "h", "score", "lost", "valid"]
 
 
