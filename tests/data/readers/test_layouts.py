@@ -73,13 +73,14 @@ def got10k(root):
 def lasot(root):
     for name in ("airplane-1", "airplane-2", "airplane-10"):
         folder = root / "airplane" / name
-        draw(folder / "img", numbered(4))
-        write(folder / "groundtruth.txt", "10,12,20,30\n11,12,20,30\n0,0,0,0\n13,12,0,30")
-        write(folder / "full_occlusion.txt", "0,1,0,0")
-        write(folder / "out_of_view.txt", "0,0,1,0\n")
+        draw(folder / "img", numbered(5))
+        write(folder / "groundtruth.txt", "10,12,20,30\n11,12,20,30\n0,0,0,0\n13,12,0,30\n14,12,20,30")
+        write(folder / "full_occlusion.txt", "0,1,0,0,0")
+        write(folder / "out_of_view.txt", "0,0,1,0,0\n")
         write(folder / "nlp.txt", "a white airplane")
-    listed = (False, True, True, False)
-    return {name: Expected(((10, 12, 20, 30), NAN, NAN, NAN), tuple(numbered(4)), split, "airplane", listed=listed)
+    listed = (False, True, True, False, False)
+    return {name: Expected(((10, 12, 20, 30), NAN, NAN, NAN, (14, 12, 20, 30)), tuple(numbered(5)), split, "airplane",
+                           listed=listed)
             for name, split in (("airplane-1", "test"), ("airplane-2", "train"), ("airplane-10", "train"))}
 
 
