@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+# An array with its axes beside it: `Float[Array, "B H W C"]`; docs/design.md lists the letters. To a type checker, and
+# where the package runs, it is the array; the tests put jaxtyping's kinds in these places, which look at shapes.
+from typing import Annotated as Bool
+from typing import Annotated as Float
+from typing import Annotated as Int
+from typing import Annotated as Key
+from typing import Annotated as Real
+from typing import Annotated as UInt8
 from typing import Any, TypeAlias
 
 import jax

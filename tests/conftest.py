@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -17,12 +18,36 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+sys.path.insert(0, str(Path(__file__).parent))
+import shape_checks
+
+shape_checks.install()  # before anything of the package is imported
+
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
 
 # A first example compiles for a second; and a failure must be the same on every machine.
 settings.register_profile("siamjax", deadline=None, derandomize=True, max_examples=20)
 settings.load_profile("siamjax")
+
+
+
+def pytest_report_header():
+    return None if shape_checks.are_here() else "shapes are not looked at: install jaxtyping and beartype (dev extra)"
+
+
+@pytest.fixture
+def no_shape_checks():
+    """Gives functions what their annotations forbid, to see what users are told, who run without the checks."""
+    if not shape_checks.are_here():
+        yield
+        return
+    import jaxtyping
+
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 

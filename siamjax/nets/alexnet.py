@@ -11,7 +11,7 @@ from flax import linen as nn
 from siamjax.fields import Channels, Kernel, Length, Lowering, Stride, Within
 from siamjax.nets.layers import ConvNorm, Norm, max_pool
 from siamjax.precision import PARITY, Precision
-from siamjax.types import Array
+from siamjax.types import Array, Float, Real
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +60,8 @@ class AlexNet(nn.Module):
     prepared: bool = False
 
     @nn.compact
-    def __call__(self, image: Array, *, train: bool = False) -> Array | tuple[Array, ...]:
+    def __call__(self, image: Real[Array, "B H W _"], *,
+                 train: bool = False) -> Float[Array, "B _ _ C"] | tuple[Float[Array, "B _ _ _"], ...]:
         """Maps `image` `[B, H, W, 3]`, 0..255, to features `[B, H', W', C]`, or to those of each used stage."""
         x, features = image, []
         for number, stage in enumerate(self.stages, start=1):

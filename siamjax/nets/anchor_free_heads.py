@@ -19,7 +19,7 @@ from siamjax.nets.layers import ConvNorm, Norm
 from siamjax.nets.rpn_heads import COORDINATES
 from siamjax.ops import xcorr
 from siamjax.precision import PARITY, Precision
-from siamjax.types import Array
+from siamjax.types import Array, Float
 
 
 class Separable(nn.Module):
@@ -42,7 +42,7 @@ class Separable(nn.Module):
     norm: Norm | None = Norm()
 
     @nn.compact
-    def __call__(self, x: Array, *, train: bool = False) -> Array:
+    def __call__(self, x: Float[Array, "B H W C"], *, train: bool = False) -> Float[Array, "B H W O"]:
         """Maps `[B, H, W, C]` to `[B, H, W, features]`."""
         y = self.conv(x.shape[-1], self.kernel_size, padding=self.kernel_size // 2, groups=x.shape[-1],
                       use_bias=self.depthwise_bias, norm=self.norm if self.between else None,
@@ -71,7 +71,8 @@ class PixelwiseBranch(nn.Module):
     correlate: Callable[..., Array]
 
     @nn.compact
-    def __call__(self, z: Array, x: Array, *, train: bool = False) -> Array:
+    def __call__(self, z: Float[Array, "#B h w C"], x: Float[Array, "B H W C"], *,
+                 train: bool = False) -> Float[Array, "B H W O"]:
         """Maps `[B, H, W, features]` of exemplar features `[B, h, w, C]` and search features `[B, H, W, C]`."""
         def layer(x, features, name, depthwise_bias=True):
             return jax.nn.relu(Separable(features, self.conv, depthwise_bias=depthwise_bias, norm=self.norm,
@@ -105,12 +106,13 @@ class PixelwiseHead(nn.Module):
     lowering: Lowering = "auto"
     prepared: bool = False
 
-    def kernels(self, z: Array, *, train: bool = False) -> Array:
+    def kernels(self, z: Float[Array, "B h w C"], *, train: bool = False) -> Float[Array, "B h w C"]:
         """Exemplar features `[B, h, w, C]` as they are."""
         return z
 
     @nn.compact
-    def __call__(self, kernels: Array, x: Array, *, train: bool = False) -> tuple[Array, Array]:
+    def __call__(self, kernels: Float[Array, "#B h w C"], x: Float[Array, "B H W C"], *,
+                 train: bool = False) -> tuple[Float[Array, "B H W _"], Float[Array, "B H W _"]]:
         """Maps `cls` and `loc`; the logit of the background is 0."""
         conv = functools.partial(ConvNorm, precision=self.precision, axis_name=self.axis_name,
                                  lowering=self.lowering, prepared=self.prepared)

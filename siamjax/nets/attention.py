@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from siamjax.nets.layers import ConvNorm
-from siamjax.types import Array
+from siamjax.types import Array, Float
 
 GATES = {"sigmoid": jax.nn.sigmoid, "hard_sigmoid": jax.nn.hard_sigmoid}
 
@@ -29,7 +29,7 @@ class ChannelAttention(nn.Module):
     gate: str = "sigmoid"
 
     @nn.compact
-    def __call__(self, x: Array, *, train: bool = False) -> Array:
+    def __call__(self, x: Float[Array, "B H W C"], *, train: bool = False) -> Float[Array, "B H W C"]:
         """Maps `[B, H, W, C]` to the same shape."""
         channels = x.shape[-1]
         y = x.mean((1, 2), keepdims=True, dtype=jnp.float32)

@@ -13,7 +13,7 @@ from siamjax.fields import Channels
 from siamjax.nets.layers import Norm
 from siamjax.ops.distances import normalised
 from siamjax.precision import PARITY, Precision
-from siamjax.types import Array
+from siamjax.types import Array, Float, Real
 
 Side: TypeAlias = Literal["first", "second"]
 
@@ -37,7 +37,8 @@ class EmbeddingHead(nn.Module):
     axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, features: Array | tuple[Array, ...], *, train: bool = False) -> Array:
+    def __call__(self, features: Float[Array, "B ... C"] | tuple[Float[Array, "B ... _"], ...], *,
+                 train: bool = False) -> Float[Array, "B D"]:
         """Embeddings `[B, features]` of features `[B, ..., C]`; the levels of a backbone with several side by side."""
         levels = features if isinstance(features, tuple) else (features,)
         pooled = jnp.concatenate([level.reshape(len(level), -1, level.shape[-1]).astype(jnp.float32).mean(1)
@@ -61,7 +62,7 @@ class Tower(nn.Module):
     backbone: nn.Module
     head: nn.Module = EmbeddingHead()
 
-    def __call__(self, x: Array, *, train: bool = False) -> Array:
+    def __call__(self, x: Real[Array, "B ..."], *, train: bool = False) -> Float[Array, "B D"]:
         return self.head(self.backbone(x, train=train), train=train)
 
 
@@ -79,7 +80,8 @@ class Siamese(nn.Module):
     backbone: nn.Module
     head: nn.Module = EmbeddingHead()
 
-    def __call__(self, first: Array, second: Array, *, train: bool = False) -> tuple[Array, Array]:
+    def __call__(self, first: Real[Array, "B ..."], second: Real[Array, "B ..."], *,
+                 train: bool = False) -> tuple[Float[Array, "B D"], Float[Array, "B D"]]:
         """Embeddings `[B, D]` of both inputs of each pair.
 
         In training BatchNorm sees both sides as one batch where they have one shape, else one after the other.
@@ -89,7 +91,7 @@ class Siamese(nn.Module):
         both = self.embed(jnp.concatenate([first, second]), train=train)
         return both[:len(first)], both[len(first):]
 
-    def embed(self, x: Array, side: Side = "first", *, train: bool = False) -> Array:
+    def embed(self, x: Real[Array, "B ..."], side: Side = "first", *, train: bool = False) -> Float[Array, "B D"]:
         """Embeddings `[B, D]` of inputs `[B, ...]`, the same on either side."""
         return self.head(self.backbone(x, train=train), train=train)
 
@@ -109,7 +111,8 @@ class PseudoSiamese(nn.Module):
         self.second = _copy(self.second)
         super().__post_init__()
 
-    def __call__(self, first: Array, second: Array, *, train: bool = False) -> tuple[Array, Array]:
+    def __call__(self, first: Real[Array, "B ..."], second: Real[Array, "B ..."], *,
+                 train: bool = False) -> tuple[Float[Array, "B D"], Float[Array, "B D"]]:
         """Embeddings `[B, D]` of both inputs of each pair.
 
         Raises:
@@ -121,7 +124,7 @@ class PseudoSiamese(nn.Module):
                               "PseudoSiamese", "give their heads the same number of features")
         return one, other
 
-    def embed(self, x: Array, side: Side, *, train: bool = False) -> Array:
+    def embed(self, x: Real[Array, "B ..."], side: Side, *, train: bool = False) -> Float[Array, "B D"]:
         """Embeddings `[B, D]` of inputs `[B, ...]` of one side."""
         return (self.first if side == "first" else self.second)(x, train=train)
 

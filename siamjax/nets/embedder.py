@@ -15,7 +15,7 @@ from siamjax.nets.contrastive import Side
 from siamjax.ops import distances
 from siamjax.ops.distances import DistanceName
 from siamjax.ops.views import View
-from siamjax.types import Array, ArrayLike, Params
+from siamjax.types import Array, ArrayLike, Float, Params, Real
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Embedder:
     net: nn.Module
     config: EmbedderConfig
 
-    def embed(self, params: Params, x: ArrayLike, side: Side = "first") -> Array:
+    def embed(self, params: Params, x: Real[ArrayLike, "B ..."], side: Side = "first") -> Float[Array, "B D"]:
         """Embeddings `[B, D]` of inputs `[B, ...]` as `config.first` or `config.second` says, images RGB 0..255."""
         view = self.view(side)
         x = jnp.asarray(x, view.inputs().dtype)
@@ -74,6 +74,6 @@ class Embedder:
         """What a side takes."""
         return self.config.first if side == "first" else self.config.second
 
-    def distance(self, a: ArrayLike, b: ArrayLike) -> Array:
+    def distance(self, a: Real[ArrayLike, "... D"], b: Real[ArrayLike, "... D"]) -> Float[Array, "..."]:
         """Distance `[...]` of embeddings `[..., D]`."""
         return distances.named(self.config.distance)(a, b)

@@ -25,7 +25,7 @@ from siamjax.nets.siamrpn import by_anchor
 from siamjax.ops import anchors
 from siamjax.ops.anchors import AnchorConfig
 from siamjax.precision import PARITY, Precision
-from siamjax.types import Array, Tree
+from siamjax.types import Array, Float, Int, Real, Tree
 
 EPSILON = 1e-6
 MAX_STRETCH = 2.0  # logarithm, of a box to its anchor
@@ -76,12 +76,13 @@ class GuidedMask(nn.Module):
     segment: nn.Module
     anchors: AnchorConfig = AnchorConfig()
 
-    def embed_exemplar(self, image: Array, *, train: bool = False) -> dict[str, Tree]:
+    def embed_exemplar(self, image: Real[Array, "B S S 3"], *, train: bool = False) -> dict[str, Tree]:
         """What is kept of exemplars `[B, 127, 127, 3]`, 0..255: a tree of `[B, h, w, C]`."""
         _, middle, deep = self.backbone(image, train=train)
         return {"head": self.head.kernels(deep, train=train), "mask": (middle, deep)}
 
-    def detect(self, kernels: dict[str, Tree], image: Array, *, train: bool = False) -> tuple[Array, Array, GuidedCues]:
+    def detect(self, kernels: dict[str, Tree], image: Real[Array, "B S S 3"], *,
+               train: bool = False) -> tuple[Float[Array, "B N 2"], Float[Array, "B N 4"], GuidedCues]:
         """Proposals for searches `[B, S, S, 3]`, 0..255, as `SiamRPN.detect`, and the cues for `mask_at`."""
         levels = self.backbone(image, train=train)
         cls, loc = self.head(kernels["head"], levels[-1], train=train)
@@ -89,11 +90,12 @@ class GuidedMask(nn.Module):
         cues = GuidedCues(kernels["mask"], (image, *levels), boxes)
         return by_anchor(cls, CLASSES), by_anchor(loc, COORDINATES), cues
 
-    def mask_at(self, cues: GuidedCues, cell: Array) -> Array:
+    def mask_at(self, cues: GuidedCues, cell: Int[Array, "B 2"]) -> Float[Array, "B m m"]:
         """Masks of one cell each: of `cell` `[B, 2]` int32, (row, column), `[B, 127, 127]` logits, float32."""
         return self._masks(cues, cell[:, None], train=False)[:, 0]
 
-    def __call__(self, exemplar: Array, search: Array, *, train: bool = False) -> tuple[Array, Array, Array]:
+    def __call__(self, exemplar: Real[Array, "B h h 3"], search: Real[Array, "B S S 3"], *,
+                 train: bool = False) -> tuple[Float[Array, "B N 2"], Float[Array, "B N 4"], Float[Array, "B G G _"]]:
         """For training: `cls` and `loc` as `detect`, and the masks of all cells, `[B, G, G, 127 * 127]` logits."""
         cls, loc, cues = self.detect(self.embed_exemplar(exemplar, train=train), search, train=train)
         batch, grid = cues.boxes.shape[:2]
@@ -101,7 +103,7 @@ class GuidedMask(nn.Module):
         masks = self._masks(cues, jnp.tile(cells, (batch, 1, 1)), train=train)
         return cls, loc, masks.reshape(batch, grid, grid, -1)
 
-    def likeliest(self, cls: Array, loc: Array) -> Array:
+    def likeliest(self, cls: Float[Array, "B G G _"], loc: Float[Array, "B G G _"]) -> Float[Array, "B G G 4"]:
         """`GuidedCues.boxes` of the head's maps `[B, G, G, 2 A]` and `[B, G, G, 4 A]`."""
         best = cls.reshape(*cls.shape[:3], CLASSES, -1)[..., 1, :].argmax(-1)
         loc = loc.reshape(*loc.shape[:3], COORDINATES, -1).swapaxes(-1, -2)
@@ -109,7 +111,8 @@ class GuidedMask(nn.Module):
         return anchors.decode(jnp.asarray(anchors.make_anchors(self.anchors, 1))[best],
                               jnp.clip(loc, -MAX_STRETCH, MAX_STRETCH))
 
-    def windows(self, cues: GuidedCues, cells: Array) -> tuple[tuple[Array, ...], tuple[Array, ...], Array]:
+    def windows(self, cues: GuidedCues, cells: Int[Array, "B K 2"]) -> tuple[
+            tuple[Float[Array, "N _ _ _"], ...], tuple[Float[Array, "N _ _ _"], ...], Float[Array, "N 4"]]:
         """What `segment` is given for `cells` `[B, K, 2]`, (row, column): each a leaf of `B * K` rows."""
         batch, chosen, _ = cells.shape
         grid = cues.boxes.shape[1]
@@ -149,14 +152,14 @@ class Segment(nn.Module):
     prepared: bool = False
 
     @nn.compact
-    def __call__(self, exemplar: tuple[Array, Array], levels: tuple[Array, Array, Array, Array], box: Array, *,
-                 train: bool = False) -> Array:
+    def __call__(self, exemplar: tuple[Float[Array, "K _ _ _"], ...], levels: tuple[Float[Array, "K _ _ _"], ...],
+                 box: Float[Array, "K 4"], *, train: bool = False) -> Float[Array, "K m m"]:
         """Maps features of windows to logits `[K, 127, 127]`, float32.
 
         Args:
           exemplar: `[K, 12, 12, C]` and `[K, 6, 6, C]`.
           levels: of the window at `PIXELS`, `FINE`, `MIDDLE` and `DEEP`, `[K, side, side, C]`.
-          box: `[K, 4]` `cxcywh`, pixels from the window's middle.
+          box: `cxcywh`, pixels from the window's middle.
         """
         chex.assert_rank([*exemplar, *levels], 4)
 
@@ -189,7 +192,7 @@ class Segment(nn.Module):
         return resample(y, HALVES, PIXELS)[..., 0].astype(jnp.float32)
 
 
-def similarity(z: Array, x: Array) -> Array:
+def similarity(z: Float[Array, "K h w C"], x: Float[Array, "K H W C"]) -> Float[Array, "K H W h*w"]:
     """Cosine of each pixel of `x` `[K, H, W, C]` with each pixel of `z` `[K, h, w, C]`: `[K, H, W, h * w]`.
 
     Both less the mean of `z`: features of one sign would all look alike.
@@ -199,14 +202,15 @@ def similarity(z: Array, x: Array) -> Array:
     return jnp.einsum("khwc,knc->khwn", x, z.reshape(len(z), -1, z.shape[-1]))
 
 
-def alike(query: Array, key: Array, value: Array) -> Array:
+def alike(query: Float[Array, "K H W C"], key: Float[Array, "K h w C"],
+          value: Float[Array, "K h w V"]) -> Float[Array, "K H W V"]:
     """Attention of `query` `[K, H, W, C]` to `key` `[K, h, w, C]`: the mean of `value` `[K, h, w, V]` by likeness."""
     key, value = (x.reshape(len(x), -1, x.shape[-1]) for x in (key, value))
     likeness = jnp.einsum("khwc,knc->khwn", query, key) * query.shape[-1] ** -0.5
     return jnp.einsum("khwn,knv->khwv", jax.nn.softmax(likeness), value)
 
 
-def box_maps(box: Array, place: Lattice) -> Array:
+def box_maps(box: Float[Array, "K 4"], place: Lattice) -> Float[Array, "K _ _ 3"]:
     """How far within boxes `[K, 4]` the cells of a lattice lie, `[K, side, side, 3]`.
 
     1 on the middle line, 0 on the rim and -1 from half a side beyond: across, down, and the lesser of both.
@@ -218,7 +222,7 @@ def box_maps(box: Array, place: Lattice) -> Array:
     return jnp.stack([*maps, jnp.minimum(*maps)], -1)
 
 
-def resample(x: Array, source: Lattice, target: Lattice) -> Array:
+def resample(x: Float[Array, "K H W C"], source: Lattice, target: Lattice) -> Float[Array, "K _ _ C"]:
     """Features `[K, H, W, C]` of one lattice at the places of another, bilinear; beyond the rim its nearest."""
     place = (target.first + target.step * np.arange(target.side) - source.first) / source.step
     place = np.clip(place, 0, source.side - 1)
@@ -227,6 +231,6 @@ def resample(x: Array, source: Lattice, target: Lattice) -> Array:
     return jnp.einsum("xj,kyjc->kyxc", weights, jnp.einsum("yi,kijc->kyjc", weights, x))
 
 
-def unit(x: Array) -> Array:
+def unit(x: Float[Array, "*N D"]) -> Float[Array, "*N D"]:
     """`x` with vectors of length 1 in its last axis."""
     return x / (jnp.linalg.norm(x.astype(jnp.float32), axis=-1, keepdims=True) + EPSILON).astype(x.dtype)

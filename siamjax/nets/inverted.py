@@ -16,7 +16,7 @@ from siamjax.nets.layers import ConvNorm, Norm
 from siamjax.nets.trunk import normalised
 from siamjax.ops import bands, conv
 from siamjax.precision import PARITY, Precision
-from siamjax.types import Array
+from siamjax.types import Array, Float, Real
 
 Activation = Literal["relu", "relu6", "hard_swish"]
 ACTIVATIONS = {"relu": jax.nn.relu, "relu6": jax.nn.relu6, "hard_swish": jax.nn.hard_swish}
@@ -46,7 +46,7 @@ class InvertedResidual(nn.Module):
     activation: Activation = "relu6"
 
     @nn.compact
-    def __call__(self, x: Array, *, train: bool = False) -> Array:
+    def __call__(self, x: Float[Array, "B H W C"], *, train: bool = False) -> Float[Array, "B _ _ O"]:
         """Maps `[B, H, W, C]` to `[B, H', W', features]`."""
         activate, inside = ACTIVATIONS[self.activation], self.inside or x.shape[-1]
         expand = None if self.inside is None else self.conv(inside, 1, name="expand")
@@ -134,7 +134,8 @@ class InvertedTrunk(nn.Module):
     prepared: bool = False
 
     @nn.compact
-    def __call__(self, image: Array, *, train: bool = False, stages: tuple[int, ...] | None = None) -> Any:
+    def __call__(self, image: Real[Array, "B H W _"], *, train: bool = False,
+                 stages: tuple[int, ...] | None = None) -> Any:
         """Maps `image` `[B, H, W, 3]`, 0..255, to features `[B, H', W', C]`.
 
         With `stages`, to a tuple of those after these blocks, counted from 1 and rising, 0 being the stem; blocks

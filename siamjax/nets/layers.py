@@ -13,7 +13,7 @@ from jax import lax
 from siamjax.fields import Channels, Kernel, Lowering, Share, Stride, Within
 from siamjax.ops import conv, shifted
 from siamjax.precision import PARITY, Precision
-from siamjax.types import Array
+from siamjax.types import Array, Float
 
 Part: TypeAlias = Annotated[Any, nn.Module]  # of a net, whose methods are those of its kind
 
@@ -61,7 +61,7 @@ class ConvNorm(nn.Module):
     prepared: bool = False
 
     @nn.compact
-    def __call__(self, x: Array, *, train: bool = False) -> Array:
+    def __call__(self, x: Float[Array, "B H W C"], *, train: bool = False) -> Float[Array, "B _ _ O"]:
         """Maps `[B, H, W, C]` to `[B, H', W', features]`."""
         dtype = self.precision.dtype
         x = x.astype(dtype)
@@ -77,7 +77,7 @@ class ConvNorm(nn.Module):
                              name="norm")(y).astype(dtype)
         return y
 
-    def folded(self) -> tuple[Array, Array]:
+    def folded(self) -> tuple[Float[Array, "k k _ O"], Float[Array, " O"]]:
         """Kernel `[k, k, C/groups, O]` and bias `[O]` of a prepared layer that is not transformed."""
         return self.get_variable("params", "kernel"), self.get_variable("params", "bias")
 
@@ -102,7 +102,7 @@ def _add_bias(y: Array, bias: Array) -> Array:
     return y + bias.astype(y.dtype)[None, None, None]
 
 
-def max_pool(x: Array, size: int = 3, stride: int = 2, padding: int = 0) -> Array:
+def max_pool(x: Float[Array, "B H W C"], size: int = 3, stride: int = 2, padding: int = 0) -> Float[Array, "B _ _ C"]:
     """Maximum over `size` x `size` windows: `[B, H, W, C]` to `[B, H', W', C]`.
 
     As the maximum of strided slices, which on a CPU is five times faster than `reduce_window`, its gradient

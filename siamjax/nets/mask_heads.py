@@ -19,7 +19,7 @@ from jax import lax
 from siamjax.fields import Channels, Length, Lowering, Within
 from siamjax.nets.layers import ConvNorm
 from siamjax.precision import PARITY, Precision
-from siamjax.types import Array
+from siamjax.types import Array, Float, Int
 
 GROWTH = 4  # channels between the two convolutions on a window, over those after them
 
@@ -49,13 +49,14 @@ class Refine(nn.Module):
     prepared: bool = False
 
     @nn.compact
-    def __call__(self, correlation: Array, levels: tuple[Array, ...], cells: Array) -> Array:
+    def __call__(self, correlation: Float[Array, "B G G C"], levels: tuple[Float[Array, "B _ _ _"], ...],
+                 cells: Int[Array, "B K 2"]) -> Float[Array, "B K m m"]:
         """Masks of some cells.
 
         Args:
-          correlation: `[B, G, G, C]` of the mask branch.
+          correlation: of the mask branch.
           levels: search features `[B, H, W, C']` of each window, coarsest first.
-          cells: `[B, K, 2]` int32, (row, column); one beyond the border is taken for the nearest on it.
+          cells: (row, column); one beyond the border is taken for the nearest on it.
         Returns:
           `[B, K, side, side]` logits, float32.
         """
@@ -90,7 +91,7 @@ class Spread(nn.Module):
     precision: Precision = PARITY
 
     @nn.compact
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B C"]) -> Float[Array, "B S S O"]:
         """Maps `[B, C]` to `[B, side, side, features]`."""
         shape = (self.side, self.side, self.features, x.shape[-1])  # as linen's ConvTranspose(transpose_kernel=True)
         bound = math.prod(shape[:3]) ** -0.5  # torch counts what goes out of a transposed kernel
@@ -118,7 +119,7 @@ class Merge(nn.Module):
     prepared: bool = False
 
     @nn.compact
-    def __call__(self, mask: Array, window: Array) -> Array:
+    def __call__(self, mask: Float[Array, "B h h _"], window: Float[Array, "B h h C"]) -> Float[Array, "B S S O"]:
         """Maps `[B, h, h, width]` and `[B, h, h, C]` to `[B, side, side, features]`."""
         def layer(x, features, name):
             bound = (9 * x.shape[-1]) ** -0.5  # torch's; kernels are drawn as for a ReLU of slope 1 (Kaiming)
@@ -133,12 +134,12 @@ class Merge(nn.Module):
         return layer(nearest(mask + window, self.side), self.features, "post")
 
 
-def take_windows(x: Array, cells: Array, *, side: int, grid: int, stride: int = 1, before: int = 0) -> Array:
+def take_windows(x: Float[Array, "B W W C"], cells: Int[Array, "B K 2"], *, side: int, grid: int, stride: int = 1,
+                 before: int = 0) -> Float[Array, "B K {side} {side} C"]:
     """The square of features that belongs to each of some cells.
 
     Args:
-      x: `[B, W, W, C]`.
-      cells: `[B, K, 2]` int32, (row, column).
+      cells: (row, column).
       side: of the squares.
       grid: cells in a row of the map that `cells` are of; all their squares are covered, with zeros outside of `x`.
       stride: cells of `x` from one square to the next.
@@ -155,7 +156,7 @@ def take_windows(x: Array, cells: Array, *, side: int, grid: int, stride: int = 
     return jax.vmap(jax.vmap(one, in_axes=(None, 0)))(x, cells)
 
 
-def nearest(x: Array, side: int) -> Array:
+def nearest(x: Float[Array, "B h h C"], side: int) -> Float[Array, "B {side} {side} C"]:
     """`[B, h, h, C]` as `[B, side, side, C]`: pixel `i` is `floor(i * h / side)`, as torch's `nearest`."""
     source = np.arange(side) * x.shape[1] // side
     return x[:, source][:, :, source]

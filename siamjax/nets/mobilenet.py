@@ -14,7 +14,7 @@ from siamjax.nets.inverted import InvertedResidual
 from siamjax.nets.layers import ConvNorm
 from siamjax.nets.trunk import Layout, normalised
 from siamjax.precision import PARITY, Precision
-from siamjax.types import Array
+from siamjax.types import Array, Float, Real
 
 STEM = 32
 STAGES = ((1, 16, 1), (6, 24, 2), (6, 32, 3), (6, 64, 4), (6, 96, 3), (6, 160, 3), (6, 320, 1))  # (t, c, n)
@@ -45,7 +45,8 @@ class MobileNetV2(nn.Module):
     prepared: bool = False
 
     @nn.compact
-    def __call__(self, image: Array, *, train: bool = False) -> Array | tuple[Array, ...]:
+    def __call__(self, image: Real[Array, "B H W _"], *,
+                 train: bool = False) -> Float[Array, "B _ _ C"] | tuple[Float[Array, "B _ _ _"], ...]:
         """Maps `image` `[B, H, W, 3]`, 0..255, to features `[B, H', W', C]` of each used layer, or of the one."""
         conv = functools.partial(ConvNorm, use_bias=False, precision=self.precision, axis_name=self.axis_name,
                                  lowering=self.lowering, prepared=self.prepared)
@@ -86,7 +87,7 @@ class Stage(nn.Module):
     conv: Callable[..., ConvNorm]
 
     @nn.compact
-    def __call__(self, x: Array, *, train: bool = False) -> Array:
+    def __call__(self, x: Float[Array, "B H W C"], *, train: bool = False) -> Float[Array, "B _ _ O"]:
         """Maps `[B, H, W, C]` to `[B, H', W', features]`."""
         for i, dilation in enumerate(self.dilations):
             stride = self.stride if i == 0 else 1

@@ -17,7 +17,7 @@ from siamjax.nets.layers import ConvNorm
 from siamjax.nets.rpn_heads import CLASSES, COORDINATES
 from siamjax.ops import xcorr
 from siamjax.precision import PARITY, Precision
-from siamjax.types import Array, Tree
+from siamjax.types import Array, Float, Tree
 
 Sizes = Annotated[tuple[int, ...], Length(1, 64), Within(1, 127)]  # of kernels
 CENTRE = 4  # cells a side of the exemplar's features that are correlated channel by channel
@@ -41,11 +41,12 @@ class PixelwiseAttention(nn.Module):
             self.exemplar, self.search = self.conv(self.hidden, 1), self.conv(self.hidden, 1)
         self.attention = ChannelAttention(self.conv)
 
-    def kernel(self, z: Array, *, train: bool = False) -> Array:
+    def kernel(self, z: Float[Array, "B h w C"], *, train: bool = False) -> Float[Array, "B h w D"]:
         """Kernel `[B, h, w, hidden]` of exemplar features `[B, h, w, C]`."""
         return self.exemplar(z, train=train) if self.hidden else z
 
-    def __call__(self, kernel: Array, x: Array, *, train: bool = False) -> Array:
+    def __call__(self, kernel: Float[Array, "#B h w D"], x: Float[Array, "B H W C"], *,
+                 train: bool = False) -> Float[Array, "B H W h*w"]:
         """Maps `[B, H, W, h * w]` of search features `[B, H, W, C]`."""
         x = self.search(x, train=train) if self.hidden else x
         return self.attention(self.correlate(kernel.astype(x.dtype), x), train=train)
@@ -67,12 +68,13 @@ class DepthwiseCorrelation(nn.Module):
     def setup(self):
         self.exemplar, self.search = self.conv(self.hidden, 1), self.conv(self.hidden, 1)
 
-    def kernel(self, z: Array, *, train: bool = False) -> Array:
+    def kernel(self, z: Float[Array, "B h w C"], *, train: bool = False) -> Float[Array, "B _ _ D"]:
         """Kernel `[B, CENTRE, CENTRE, hidden]` of exemplar features `[B, h, w, C]`."""
         first = (z.shape[1] - CENTRE) // 2
         return self.exemplar(z[:, first:first + CENTRE, first:first + CENTRE], train=train)
 
-    def __call__(self, kernel: Array, x: Array, *, train: bool = False) -> Array:
+    def __call__(self, kernel: Float[Array, "#B _ _ D"], x: Float[Array, "B H W C"], *,
+                 train: bool = False) -> Float[Array, "B H-1 W-1 D"]:
         """Maps `[B, H-1, W-1, hidden]` of search features `[B, H, W, C]`, which are padded by one cell."""
         x = jnp.pad(self.search(x, train=train), ((0, 0), (1, 1), (1, 1), (0, 0)))
         return self.correlate(kernel.astype(x.dtype), x)
@@ -96,7 +98,7 @@ class Tower(nn.Module):
     linear: bool = False
 
     @nn.compact
-    def __call__(self, x: Array, *, train: bool = False) -> Array:
+    def __call__(self, x: Float[Array, "B H W C"], *, train: bool = False) -> Float[Array, "B H W O"]:
         """Maps `[B, H, W, C]` to `[B, H, W, features]`, float32."""
         for number, size in enumerate(self.kernel_sizes):
             x = Separable(self.hidden, self.conv, size, between=self.linear, name=f"layer{number}")(x, train=train)
@@ -133,10 +135,11 @@ class NanoTrackHead(nn.Module):
         self.cls = Tower(CLASSES, self.cls_width, self.cls_sizes, conv)
         self.loc = Tower(COORDINATES, self.loc_width, self.loc_sizes, conv)
 
-    def kernels(self, z: Array, *, train: bool = False) -> tuple[Array, ...]:
+    def kernels(self, z: Float[Array, "B h w C"], *, train: bool = False) -> tuple[Float[Array, "B _ _ _"], ...]:
         return tuple(correlation.kernel(z, train=train) for correlation in self.correlations)
 
-    def __call__(self, kernels: tuple[Array, ...], x: Array, *, train: bool = False) -> tuple[Array, Array]:
+    def __call__(self, kernels: tuple[Float[Array, "B _ _ _"], ...], x: Float[Array, "B H W C"], *,
+                 train: bool = False) -> tuple[Float[Array, "B G G _"], Float[Array, "B G G _"]]:
         maps = [correlation(kernel, x, train=train)
                 for correlation, kernel in zip(self.correlations, kernels, strict=True)]
         return self.cls(maps[0], train=train), self.loc(maps[-1], train=train)
@@ -168,10 +171,11 @@ class NanoTrackBranch(nn.Module):
         self.mix = conv(self.hidden, 1, norm=None)
         self.tower = Tower(self.features, self.hidden, (3,) * self.depth, conv, linear=True)
 
-    def kernel(self, z: Array, *, train: bool = False) -> dict[str, Array]:
+    def kernel(self, z: Float[Array, "B h w C"], *, train: bool = False) -> dict[str, Float[Array, "B _ _ _"]]:
         return {"pixelwise": self.pixelwise.kernel(z, train=train), "depthwise": self.depthwise.kernel(z, train=train)}
 
-    def __call__(self, kernel: dict[str, Array], x: Array, *, train: bool = False) -> Array:
+    def __call__(self, kernel: dict[str, Float[Array, "B _ _ _"]], x: Float[Array, "B H W C"], *,
+                 train: bool = False) -> Float[Array, "B H-1 W-1 O"]:
         """Maps `[B, H-1, W-1, features]` of search features `[B, H, W, C]`."""
         similarity = self.narrow(self.pixelwise(kernel["pixelwise"], x, train=train), train=train)
         correlation = self.depthwise(kernel["depthwise"], x, train=train)
@@ -189,7 +193,7 @@ class Narrow(nn.Module):
     conv: Callable[..., ConvNorm]
 
     @nn.compact
-    def __call__(self, x: Array, *, train: bool = False) -> Array:
+    def __call__(self, x: Float[Array, "B H W C"], *, train: bool = False) -> Float[Array, "B H-1 W-1 C"]:
         """Maps `[B, H, W, C]` to `[B, H-1, W-1, C]`."""
         channels = x.shape[-1]
         y = self.conv(channels, 2, groups=channels, use_bias=False, name="depthwise")(x, train=train)
@@ -220,10 +224,11 @@ class NanoTrackV3Head(nn.Module):
 
         self.cls, self.loc = branch(CLASSES), branch(COORDINATES)
 
-    def kernels(self, z: Array, *, train: bool = False) -> dict[str, Tree]:
+    def kernels(self, z: Float[Array, "B h w C"], *, train: bool = False) -> dict[str, Tree]:
         return {"cls": self.cls.kernel(z, train=train), "loc": self.loc.kernel(z, train=train)}
 
-    def __call__(self, kernels: dict[str, Tree], x: Array, *, train: bool = False) -> tuple[Array, Array]:
+    def __call__(self, kernels: dict[str, Tree], x: Float[Array, "B H W C"], *,
+                 train: bool = False) -> tuple[Float[Array, "B G G _"], Float[Array, "B G G _"]]:
         return self.cls(kernels["cls"], x, train=train), self.loc(kernels["loc"], x, train=train)
 
 

@@ -9,7 +9,7 @@ from flax import linen as nn
 from siamjax.fields import Length, Lowering, Within
 from siamjax.nets.layers import ConvNorm
 from siamjax.precision import PARITY, Precision
-from siamjax.types import Array
+from siamjax.types import Array, Float
 
 SMALL = 20  # cells; exemplar features are narrower, those of any search wider
 
@@ -42,7 +42,7 @@ class Adjust(nn.Module):
             ConvNorm(width, 1, use_bias=False, precision=self.precision, axis_name=self.axis_name,
                      lowering=self.lowering, prepared=self.prepared) for width in self.widths]
 
-    def __call__(self, features: Array | tuple[Array, ...], *, train: bool = False):
+    def __call__(self, features: Float[Array, "B H W C"] | tuple[Float[Array, "B _ _ _"], ...], *, train: bool = False):
         """Maps levels `[B, H, W, C]` to `[B, H, W, width]`, or to `[B, centre, centre, width]`."""
         levels = features if isinstance(features, (tuple, list)) else (features,)
         adjusted = tuple(self._cut(level(x, train=train)) for level, x in zip(self.levels, levels, strict=True))

@@ -9,10 +9,11 @@ from flax import linen as nn
 
 from siamjax.fields import Within
 from siamjax.ops.distances import normalised
-from siamjax.types import Array
+from siamjax.types import Array, Float
 
 
-def pool(features: Array | tuple[Array, ...], margin: int = 0) -> Array:
+def pool(features: Float[Array, "B H W C"] | tuple[Float[Array, "B _ _ _"], ...],
+         margin: int = 0) -> Float[Array, "B D"]:
     """Means `[B, C]` float32 of features `[B, H, W, C]`, those of a backbone's levels side by side.
 
     Args:
@@ -44,7 +45,8 @@ class PooledHead(nn.Module):
     centred: bool = True
 
     @nn.compact
-    def __call__(self, features: Array | tuple[Array, ...], *, train: bool = False) -> Array:
+    def __call__(self, features: Float[Array, "B H W C"] | tuple[Float[Array, "B _ _ _"], ...], *,
+                 train: bool = False) -> Float[Array, "B D"]:
         """Embeddings `[B, C]` of features `[B, H, W, C]`."""
         pooled = pool(features, self.margin)
         if not self.centred:

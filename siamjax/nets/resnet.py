@@ -13,7 +13,7 @@ from siamjax.fields import Length, Lowering, Within
 from siamjax.nets.layers import ConvNorm, max_pool
 from siamjax.nets.trunk import Layout, normalised
 from siamjax.precision import PARITY, Precision
-from siamjax.types import Array
+from siamjax.types import Array, Float, Real
 
 DILATED = Layout(strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4))
 IMAGENET = Layout(strides=(1, 2, 2, 2), dilations=(1, 1, 1, 1), padded=True)  # stride in the 3x3
@@ -46,7 +46,8 @@ class ResNet(nn.Module):
     prepared: bool = False
 
     @nn.compact
-    def __call__(self, image: Array, *, train: bool = False) -> Array | tuple[Array, ...]:
+    def __call__(self, image: Real[Array, "B H W _"], *,
+                 train: bool = False) -> Float[Array, "B _ _ C"] | tuple[Float[Array, "B _ _ _"], ...]:
         """Maps `image` `[B, H, W, 3]`, 0..255, to features `[B, H', W', C]` of each used layer, or of the one."""
         conv = functools.partial(ConvNorm, use_bias=False, precision=self.precision, axis_name=self.axis_name,
                                  lowering=self.lowering, prepared=self.prepared)
@@ -90,7 +91,7 @@ class Stage(nn.Module):
     conv: Callable[..., ConvNorm]
 
     @nn.compact
-    def __call__(self, x: Array, *, train: bool = False) -> Array:
+    def __call__(self, x: Float[Array, "B H W C"], *, train: bool = False) -> Float[Array, "B _ _ O"]:
         """Maps `[B, H, W, C]` to `[B, H', W', C']`."""
         half = max(self.dilation // 2, 1)
         # The downsampling is a 3x3 wherever the stage strides or dilates; torchvision's 1x1 is its centre tap.
@@ -122,7 +123,7 @@ class Block(nn.Module):
     conv: Callable[..., ConvNorm]
 
     @nn.compact
-    def __call__(self, x: Array, *, train: bool = False) -> Array:
+    def __call__(self, x: Float[Array, "B H W C"], *, train: bool = False) -> Float[Array, "B _ _ O"]:
         """Maps `[B, H, W, C]` to `[B, H', W', C']`."""
         strided = {"stride": self.stride, "dilation": self.dilation,
                    "padding": self.layout.padding(self.stride, self.dilation)}

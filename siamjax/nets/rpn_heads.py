@@ -17,7 +17,7 @@ from siamjax.fields import Channels, Length, Lowering, Within
 from siamjax.nets.layers import ConvNorm
 from siamjax.ops import xcorr
 from siamjax.precision import PARITY, Precision
-from siamjax.types import Array, Tree
+from siamjax.types import Array, Float, Tree
 
 CLASSES, COORDINATES = 2, 4
 
@@ -49,20 +49,22 @@ class DepthwiseBranch(nn.Module):
         self.mix = layer(self.hidden, 1, use_bias=False)
         self.out = layer(self.features, 1, norm=None)
 
-    def kernel(self, z: Array, *, train: bool = False) -> Array:
+    def kernel(self, z: Float[Array, "B h w C"], *, train: bool = False) -> Float[Array, "B h-2 w-2 D"]:
         """Kernel `[B, h-2, w-2, hidden]` of exemplar features `[B, h, w, C]`."""
         return jax.nn.relu(self.exemplar(z, train=train))
 
-    def correlate(self, kernel: Array, x: Array, *, train: bool = False) -> Array:
+    def correlate(self, kernel: Float[Array, "#B _ _ D"], x: Float[Array, "B H W C"], *,
+                  train: bool = False) -> Float[Array, "B G G D"]:
         """Correlation `[B, G, G, hidden]` of a kernel with search features `[B, H, W, C]`."""
         x = jax.nn.relu(self.search(x, train=train))
         return xcorr.depthwise(kernel.astype(x.dtype), x, lowering=self.lowering, precision=self.precision.lax)
 
-    def __call__(self, kernel: Array, x: Array, *, train: bool = False) -> Array:
+    def __call__(self, kernel: Float[Array, "#B _ _ D"], x: Float[Array, "B H W C"], *,
+                 train: bool = False) -> Float[Array, "B G G O"]:
         """Maps `[B, G, G, features]`, float32."""
         return self.read_out(self.correlate(kernel, x, train=train), train=train)
 
-    def read_out(self, correlation: Array, *, train: bool = False) -> Array:
+    def read_out(self, correlation: Float[Array, "B G G D"], *, train: bool = False) -> Float[Array, "B G G O"]:
         """Maps `[B, G, G, features]`, float32, of a correlation `[B, G, G, hidden]`; each cell for itself."""
         return self.out(jax.nn.relu(self.mix(correlation, train=train))).astype(jnp.float32)
 
@@ -91,10 +93,11 @@ class DepthwiseRPN(nn.Module):
 
         self.cls, self.loc = branch(CLASSES), branch(COORDINATES)
 
-    def kernels(self, z: Array, *, train: bool = False) -> dict[str, Array]:
+    def kernels(self, z: Float[Array, "B h w C"], *, train: bool = False) -> dict[str, Float[Array, "B _ _ _"]]:
         return {"cls": self.cls.kernel(z, train=train), "loc": self.loc.kernel(z, train=train)}
 
-    def __call__(self, kernels: dict[str, Array], x: Array, *, train: bool = False) -> tuple[Array, Array]:
+    def __call__(self, kernels: dict[str, Float[Array, "B _ _ _"]], x: Float[Array, "B H W C"], *,
+                 train: bool = False) -> tuple[Float[Array, "B G G _"], Float[Array, "B G G _"]]:
         return self.cls(kernels["cls"], x, train=train), self.loc(kernels["loc"], x, train=train)
 
 
@@ -123,10 +126,12 @@ class MultiRPN(nn.Module):
             self.cls_weight, self.loc_weight = (
                 self.param(name, nn.initializers.ones, (len(self.hidden),)) for name in ("cls_weight", "loc_weight"))
 
-    def kernels(self, z: tuple[Array, ...], *, train: bool = False) -> tuple[dict[str, Array], ...]:
+    def kernels(self, z: tuple[Float[Array, "B h w _"], ...], *,
+                train: bool = False) -> tuple[dict[str, Float[Array, "B _ _ _"]], ...]:
         return tuple(level.kernels(features, train=train) for level, features in zip(self.levels, z, strict=True))
 
-    def __call__(self, kernels: Tree, x: tuple[Array, ...], *, train: bool = False) -> tuple[Array, Array]:
+    def __call__(self, kernels: Tree, x: tuple[Float[Array, "B H W _"], ...], *,
+                 train: bool = False) -> tuple[Float[Array, "B G G _"], Float[Array, "B G G _"]]:
         maps = [level(kernel, features, train=train)
                 for level, kernel, features in zip(self.levels, kernels, x, strict=True)]
         if not self.weighted:
@@ -161,10 +166,11 @@ class UpChannelRPN(nn.Module):
         self.search_cls, self.search_loc = layer(self.hidden), layer(self.hidden)
         self.adjust_loc = layer(COORDINATES * self.num_anchors, 1)
 
-    def kernels(self, z: Array, *, train: bool = False) -> dict[str, Array]:
+    def kernels(self, z: Float[Array, "B h w C"], *, train: bool = False) -> dict[str, Float[Array, "B _ _ _"]]:
         return {"cls": self.exemplar_cls(z, train=train), "loc": self.exemplar_loc(z, train=train)}
 
-    def __call__(self, kernels: dict[str, Array], x: Array, *, train: bool = False) -> tuple[Array, Array]:
+    def __call__(self, kernels: dict[str, Float[Array, "B _ _ _"]], x: Float[Array, "B H W C"], *,
+                 train: bool = False) -> tuple[Float[Array, "B G G _"], Float[Array, "B G G _"]]:
         def correlate(kernel, x):
             return xcorr.upchannel(kernel.astype(x.dtype), x, lowering=self.lowering, precision=self.precision.lax)
 

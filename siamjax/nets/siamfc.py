@@ -7,7 +7,7 @@ from flax import linen as nn
 
 from siamjax.fields import Factor
 from siamjax.ops import xcorr
-from siamjax.types import Array
+from siamjax.types import Array, Float, Real
 
 
 class SiamFC(nn.Module):
@@ -28,15 +28,16 @@ class SiamFC(nn.Module):
         if self.logit_bias:
             self.bias = self.param("bias", nn.initializers.zeros, ())
 
-    def embed(self, image: Array, *, train: bool = False) -> Array:
+    def embed(self, image: Real[Array, "B H W 3"], *, train: bool = False) -> Float[Array, "B _ _ C"]:
         """Features `[B, h, w, C]` of images `[B, H, W, 3]`, 0..255."""
         return self.backbone(image, train=train)
 
-    def correlate(self, z: Array, x: Array) -> Array:
+    def correlate(self, z: Float[Array, "#B h w C"], x: Float[Array, "B H W C"]) -> Float[Array, "B H-h+1 W-w+1"]:
         """Float32 response `[B, H-h+1, W-w+1]`; `z` of batch 1 is compared with every `x`."""
         return self.response_scale * xcorr.dense(z, x).astype(jnp.float32)
 
-    def __call__(self, exemplar: Array, search: Array, *, train: bool = False) -> Array:
+    def __call__(self, exemplar: Real[Array, "B h w 3"], search: Real[Array, "B H W 3"], *,
+                 train: bool = False) -> Float[Array, "B R R"]:
         """Logits `[B, R, R]` of exemplars `[B, 127, 127, 3]` in searches `[B, S, S, 3]`."""
         response = self.correlate(self.embed(exemplar, train=train), self.embed(search, train=train))
         return response + self.bias if self.logit_bias else response

@@ -12,7 +12,7 @@ from siamjax.nets.layers import Part
 from siamjax.nets.mask_heads import take_windows
 from siamjax.nets.rpn_heads import CLASSES, COORDINATES, DepthwiseBranch
 from siamjax.nets.siamrpn import by_anchor
-from siamjax.types import Array, Tree
+from siamjax.types import Array, Float, Int, Real, Tree
 
 
 @struct.dataclass
@@ -48,12 +48,13 @@ class SiamMask(nn.Module):
     mask: DepthwiseBranch
     refine: nn.Module | None = None
 
-    def embed_exemplar(self, image: Array, *, train: bool = False) -> dict[str, Tree]:
+    def embed_exemplar(self, image: Real[Array, "B S S 3"], *, train: bool = False) -> dict[str, Tree]:
         """What head and mask branch keep of exemplars `[B, 127, 127, 3]`, 0..255: kernels, each `[B, h, w, C]`."""
         z, _ = self._features(image, train)
         return {"head": self.head.kernels(z, train=train), "mask": self.mask.kernel(z, train=train)}
 
-    def detect(self, kernels: dict[str, Tree], image: Array, *, train: bool = False) -> tuple[Array, Array, Cues]:
+    def detect(self, kernels: dict[str, Tree], image: Real[Array, "B S S 3"], *,
+               train: bool = False) -> tuple[Float[Array, "B N 2"], Float[Array, "B N 4"], Cues]:
         """Proposals for searches `[B, S, S, 3]`, 0..255, and what their masks are made of.
 
         Returns:
@@ -64,7 +65,7 @@ class SiamMask(nn.Module):
         cues = Cues(self.mask.correlate(kernels["mask"], x, train=train), levels)
         return by_anchor(cls, CLASSES), by_anchor(loc, COORDINATES), cues
 
-    def mask_at(self, cues: Cues, cell: Array) -> Array:
+    def mask_at(self, cues: Cues, cell: Int[Array, "B 2"]) -> Float[Array, "B m m"]:
         """Masks of one cell each: of `cell` `[B, 2]` int32, (row, column), `[B, m, m]` logits, float32."""
         cells = cell[:, None]
         if self.refine is not None:
@@ -73,7 +74,8 @@ class SiamMask(nn.Module):
         side = math.isqrt(self.mask.features)
         return self.mask.read_out(chosen).reshape(-1, side, side)
 
-    def __call__(self, exemplar: Array, search: Array, *, train: bool = False) -> tuple[Array, Array, Array]:
+    def __call__(self, exemplar: Real[Array, "B h h 3"], search: Real[Array, "B S S 3"], *,
+                 train: bool = False) -> tuple[Float[Array, "B N 2"], Float[Array, "B N 4"], Float[Array, "B G G _"]]:
         """For training: `cls` and `loc` as `detect`, and the masks of all cells, `[B, G, G, m * m]` logits.
 
         All are refined where there is a refinement: searches of 143 px, with their nine cells, are meant for that.

@@ -18,7 +18,7 @@ from siamjax.nets.layers import ConvNorm, Part
 from siamjax.nets.rpn_heads import CLASSES, COORDINATES
 from siamjax.ops import xcorr
 from siamjax.precision import PARITY, Precision
-from siamjax.types import Array, Tree
+from siamjax.types import Array, Float, Tree
 
 EPSILON = 1e-6
 
@@ -49,12 +49,13 @@ class PixelwiseRPN(nn.Module):
     lowering: Lowering = "auto"
     prepared: bool = False
 
-    def kernels(self, z: Array, *, train: bool = False) -> Array:
+    def kernels(self, z: Float[Array, "B h h C"], *, train: bool = False) -> Float[Array, "B h h C"]:
         """Exemplar features `[B, h, w, C]`, each pixel of length 1."""
         return z / (jnp.linalg.norm(z.astype(jnp.float32), axis=-1, keepdims=True) + EPSILON).astype(z.dtype)
 
     @nn.compact
-    def __call__(self, kernels: Array, x: Array, *, train: bool = False) -> tuple[Array, Array]:
+    def __call__(self, kernels: Float[Array, "#B h h C"], x: Float[Array, "B H W C"], *,
+                 train: bool = False) -> tuple[Float[Array, "B G G _"], Float[Array, "B G G _"]]:
         """Class and box maps `[B, H-h+1, W-h+1, ...]` for square kernels `[B, h, h, C]`."""
         def layer(x, features, size, name, padding=0):
             x = ConvNorm(features, size, padding=padding, use_bias=False, precision=self.precision,
@@ -97,10 +98,11 @@ class SimilarityRPN(nn.Module):
     def setup(self):
         self.gain = self.param("gain", lambda key: jnp.array([0.1, 1.0], jnp.float32))
 
-    def kernels(self, z: Array, *, train: bool = False) -> dict[str, Tree]:
+    def kernels(self, z: Float[Array, "B h h C"], *, train: bool = False) -> dict[str, Tree]:
         return {"rpn": self.rpn.kernels(z, train=train), "z": z}
 
-    def __call__(self, kernels: dict[str, Tree], x: Array, *, train: bool = False) -> tuple[Array, Array]:
+    def __call__(self, kernels: dict[str, Tree], x: Float[Array, "B H W C"], *,
+                 train: bool = False) -> tuple[Float[Array, "B G G _"], Float[Array, "B G G _"]]:
         cls, loc = self.rpn(kernels["rpn"], x, train=train)
         response = xcorr.dense(kernels["z"].astype(x.dtype), x, lowering=self.rpn.lowering,
                                precision=self.rpn.precision.lax).astype(jnp.float32) * self.response_scale

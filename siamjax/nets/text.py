@@ -10,7 +10,7 @@ from flax import linen as nn
 
 from siamjax.fields import Channels, Kernel, Within
 from siamjax.precision import PARITY, Precision
-from siamjax.types import Array
+from siamjax.types import Array, Float, Int
 
 
 class TextBackbone(nn.Module):
@@ -31,7 +31,7 @@ class TextBackbone(nn.Module):
     precision: Precision = PARITY
 
     @nn.compact
-    def __call__(self, tokens: Array, *, train: bool = False) -> Array:
+    def __call__(self, tokens: Int[Array, "B L"], *, train: bool = False) -> Float[Array, "B O"]:
         """Maps tokens `[B, L]` int32 to features `[B, features]`; padding behind the words does not matter."""
         there = (tokens > 0)[..., None]
         vectors = nn.Embed(self.words + 1, self.features, name="word")(tokens) * there

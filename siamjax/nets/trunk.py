@@ -8,7 +8,7 @@ from typing import Annotated
 import jax.numpy as jnp
 
 from siamjax.fields import Length, Within
-from siamjax.types import Array
+from siamjax.types import Array, Float, Real
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet, RGB in 0..1, as torchvision's models take them
 DEVIATION = (0.229, 0.224, 0.225)
@@ -34,7 +34,7 @@ class Layout:
         return dilation if stride == 1 or self.padded else 0
 
 
-def normalised(image: Array) -> Array:
+def normalised(image: Real[Array, "B H W 3"]) -> Float[Array, "B H W 3"]:
     """RGB `[B, H, W, 3]`, 0..255, with the mean and deviation of ImageNet taken off, float32."""
     mean, deviation = (255 * jnp.array(values, jnp.float32).reshape(1, 1, 1, 3) for values in (MEAN, DEVIATION))
     return (image.astype(jnp.float32) - mean) / deviation

@@ -13,7 +13,7 @@ from siamjax.errors import ConfigError
 from siamjax.ops import anchors as anchor_ops
 from siamjax.ops import boxes
 from siamjax.ops.anchors import AnchorConfig
-from siamjax.types import Array
+from siamjax.types import Array, Bool, Float, Int, Key
 
 IGNORED = -1
 
@@ -68,14 +68,14 @@ class AnchorTargets(NamedTuple):
     loc_weight: Array
 
 
-def assign(key: Array, box_cxcywh: Array, similar: Array, *, grid: int, anchors: AnchorConfig,
-           config: AssignConfig) -> AnchorTargets:
+def assign(key: Key[Array, ""], box_cxcywh: Float[Array, "4"], similar: Bool[Array, ""], *, grid: int,
+           anchors: AnchorConfig, config: AssignConfig) -> AnchorTargets:
     """Targets of one pair; `vmap` over keys, boxes and `similar` for a batch.
 
     Args:
       key: typed key of the pair; decides which candidates are drawn.
-      box_cxcywh: `[4]` of the object in the search crop, pixels **from the middle of the crop**.
-      similar: `[]` bool, False where that object is not the exemplar's.
+      box_cxcywh: of the object in the search crop, pixels **from the middle of the crop**.
+      similar: False where that object is not the exemplar's.
       grid: side `G` of the net's output, cells.
       anchors, config: see there.
     Returns:
@@ -96,8 +96,8 @@ def assign(key: Array, box_cxcywh: Array, similar: Array, *, grid: int, anchors:
     return AnchorTargets(cls, loc, boxed / (boxed.sum() + 1e-6))
 
 
-def candidate_labels(box_cxcywh: Array, similar: Array, *, grid: int, anchors: AnchorConfig,
-                     config: AssignConfig) -> Array:
+def candidate_labels(box_cxcywh: Float[Array, "4"], similar: Bool[Array, ""], *, grid: int, anchors: AnchorConfig,
+                     config: AssignConfig) -> Int[Array, " N"]:
     """Labels `[N]` int32 as in `AnchorTargets.cls`, before the draw; arguments as in `assign`."""
     return _labels(_overlap(box_cxcywh, grid, anchors), box_cxcywh, similar, grid, anchors, config)
 
@@ -124,7 +124,8 @@ def _around(centre: Array, grid: int, stride: int, block: int) -> Array:
     return near[1][:, None] & near[0][None, :]
 
 
-def draw(key: Array, candidates: Array, limit: Array | int, most: int) -> Array:
+def draw(key: Key[Array, ""], candidates: Bool[Array, " N"], limit: Int[Array, ""] | int,
+         most: int) -> Bool[Array, " N"]:
     """A random subset of `candidates` `[N]` of at most `limit`, all equally likely; `most` is a static bound on it."""
     tickets = jnp.where(candidates, jax.random.uniform(key, candidates.shape), -1.0)
     best, index = lax.top_k(tickets, min(most, candidates.size))

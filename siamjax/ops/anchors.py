@@ -12,7 +12,7 @@ import numpy as np
 from siamjax import fields
 from siamjax.errors import ConfigError
 from siamjax.fields import Length, Stride, Within
-from siamjax.types import Array, ArrayLike
+from siamjax.types import Array, ArrayLike, Float
 
 MAX_DELTA = 10.0  # of a proposal from its anchor: sides 22,000 times as long
 
@@ -50,7 +50,7 @@ class AnchorConfig:
                               where="AnchorConfig", do="give the net and the anchors the same number a cell")
         return grid
 
-    def proposals(self, loc: Array) -> Array:
+    def proposals(self, loc: Float[Array, "N 4"]) -> Float[Array, "N 4"]:
         """Boxes `[N, 4]` `cxcywh`, pixels from the crop's middle, of a net's differences `loc` `[N, 4]`.
 
         exp of a wild difference would be infinite, so each is cut to `MAX_DELTA`; no sane one is.
@@ -58,7 +58,7 @@ class AnchorConfig:
         return decode(make_anchors(self, self.grid_of(len(loc))), jnp.clip(loc, -MAX_DELTA, MAX_DELTA))
 
 
-def base_sizes(config: AnchorConfig) -> np.ndarray:
+def base_sizes(config: AnchorConfig) -> Float[np.ndarray, "A 2"]:
     """Widths and heights `[A, 2]` float32, pixels; ratios outside, scales inside.
 
     Sides are cut to whole strides before they are scaled, up to 13 % of a side: published weights know no others.
@@ -72,7 +72,7 @@ def base_sizes(config: AnchorConfig) -> np.ndarray:
     return np.array(sizes, np.float32)
 
 
-def make_anchors(config: AnchorConfig, grid: int, centre: float = 0.0) -> np.ndarray:
+def make_anchors(config: AnchorConfig, grid: int, centre: float = 0.0) -> Float[np.ndarray, "N 4"]:
     """Anchors of a `grid` x `grid` map of cells.
 
     Args:
@@ -91,11 +91,11 @@ def make_anchors(config: AnchorConfig, grid: int, centre: float = 0.0) -> np.nda
                      np.broadcast_to(sizes[:, 1, None, None], shape)], axis=-1).reshape(-1, 4)
 
 
-def encode(anchors: ArrayLike, box_cxcywh: Array) -> Array:
+def encode(anchors: Float[ArrayLike, "#*N 4"], box_cxcywh: Float[Array, "#*N 4"]) -> Float[Array, "... 4"]:
     """Differences `(dx, dy, dw, dh)` that lead from each anchor to the box.
 
     Args:
-      anchors: `[..., 4]` `cxcywh`.
+      anchors: `cxcywh`.
       box_cxcywh: `[..., 4]`, of positive size, in the same pixels; shapes broadcast.
     Returns:
       `[..., 4]`: moves as parts of the anchor's sides, and logarithms of the ratios of sides. No variances.
@@ -104,7 +104,7 @@ def encode(anchors: ArrayLike, box_cxcywh: Array) -> Array:
     return jnp.concatenate([(box_cxcywh[..., :2] - centre) / size, jnp.log(box_cxcywh[..., 2:] / size)], axis=-1)
 
 
-def decode(anchors: ArrayLike, loc: Array) -> Array:
+def decode(anchors: Float[ArrayLike, "#*N 4"], loc: Float[Array, "#*N 4"]) -> Float[Array, "... 4"]:
     """Inverse of `encode`: boxes `[..., 4]` `cxcywh` of differences `loc` `[..., 4]`, neither clipped."""
     centre, size = anchors[..., :2], anchors[..., 2:]
     return jnp.concatenate([loc[..., :2] * size + centre, jnp.exp(loc[..., 2:]) * size], axis=-1)

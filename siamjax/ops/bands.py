@@ -16,7 +16,7 @@ from jax import lax
 from siamjax.ops import conv, shifted
 from siamjax.ops.conv import Geometry
 from siamjax.ops.lanes import as_batch
-from siamjax.types import Array
+from siamjax.types import Array, Float
 
 Folded = tuple[Array, Array]  # kernel `[k, k, C, O]` and bias `[O]` of a convolution
 Weights = tuple[Folded, ...]  # three: of the expansion, the depthwise convolution and the projection
@@ -29,12 +29,11 @@ def pays(shape: tuple[int, ...], inside: int) -> bool:
     return 4 * shape[1] * shape[2] * inside > LARGEST
 
 
-def inverted_residual(x: Array, weights: Weights, activate: Callable[[Array], Array], geometry: Geometry, *,
-                      lowering: str = "auto") -> Array:
+def inverted_residual(x: Float[Array, "B H W C"], weights: Weights, activate: Callable[[Array], Array],
+                      geometry: Geometry, *, lowering: str = "auto") -> Float[Array, "B _ _ O"]:
     """Expansion, depthwise convolution and projection, BatchNorm folded, activated twice; without a shortcut.
 
     Args:
-      x: `[B, H, W, C]`.
       weights: kernels and biases of the three.
       activate: the activation, which must keep 0 at 0.
       geometry: of the depthwise convolution; its `groups` are the channels inside.

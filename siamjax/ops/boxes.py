@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from siamjax.errors import BoxError
-from siamjax.types import Array
+from siamjax.types import Array, Float, Real
 
 
-def centre_and_size(box: Array, *, half_pixel: bool) -> tuple[Array, Array]:
+def centre_and_size(box: Real[Array, "*N 4"], *, half_pixel: bool) -> tuple[Float[Array, "*N 2"], Float[Array, "*N 2"]]:
     """Splits `xywh` boxes `[..., 4]` into centres `[..., 2]` (x, y) and sizes `[..., 2]` (w, h), pixels.
 
     Args:
@@ -26,12 +26,12 @@ def centre_and_size(box: Array, *, half_pixel: bool) -> tuple[Array, Array]:
     return corner + (size - half_pixel) / 2, size
 
 
-def join(centre: Array, size: Array, *, half_pixel: bool) -> Array:
+def join(centre: Float[Array, "#*N 2"], size: Float[Array, "#*N 2"], *, half_pixel: bool) -> Float[Array, "... 4"]:
     """Inverse of `centre_and_size`: `xywh` boxes `[..., 4]`."""
     return jnp.concatenate([centre - (size - half_pixel) / 2, size], axis=-1)
 
 
-def iou(a: Array, b: Array) -> Array:
+def iou(a: Real[Array, "#*N 4"], b: Real[Array, "#*N 4"]) -> Float[Array, "..."]:
     """Intersection over union of `xywh` boxes `[..., 4]`, in 0..1; 0 where both are empty."""
     chex.assert_equal(a.shape[-1], 4)
     low = jnp.maximum(a[..., :2], b[..., :2])
@@ -41,7 +41,7 @@ def iou(a: Array, b: Array) -> Array:
     return jnp.where(union > 0, inter / jnp.where(union > 0, union, 1), 0)
 
 
-def checked(boxes, extent: tuple[int, int], *, where: str) -> np.ndarray:
+def checked(boxes, extent: tuple[int, int], *, where: str) -> Float[np.ndarray, "N 4"]:
     """Checks that boxes can be targets in a frame of `extent` `(height, width)`; gives them as `[N, 4]` float32.
 
     Args:

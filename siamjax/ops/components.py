@@ -14,14 +14,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from siamjax.types import Array
+from siamjax.types import Array, Bool, Float, Int
 
 
-def label(inside: Array) -> Array:
+def label(inside: Bool[Array, "N h w"]) -> Int[Array, "N h+2 w+2"]:
     """Names every connected piece of binary images, and every piece of their backgrounds.
 
-    Args:
-      inside: `[N, h, w]` bool.
     Returns:
       `[N, h + 2, w + 2]` int32, the images in rims of background one pixel wide. Pixels of a piece share a number
       that no other piece of any image has: positive inside (8-connected), negative in the background
@@ -59,11 +57,11 @@ def label(inside: Array) -> Array:
 
 
 @jax.custom_batching.custom_vmap
-def largest_outline(inside: Array) -> tuple[Array, Array]:
+def largest_outline(inside: Bool[Array, "h w"]) -> tuple[Bool[Array, "h w"], Float[Array, ""]]:
     """The piece with the largest outline, its holes (and what lies in them) filled.
 
     Args:
-      inside: `[h, w]` bool. Pieces are 8-connected and holes 4-connected, as OpenCV's external contours have it.
+      inside: Pieces are 8-connected and holes 4-connected, as OpenCV's external contours have it.
     Returns:
       `[h, w]` bool, empty where the image is, and the area `[]` float32 within the polygon through the outermost
       pixel centres, OpenCV's `contourArea`. Ties go to the piece whose last pixel in reading order comes first.

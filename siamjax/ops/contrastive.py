@@ -11,6 +11,7 @@ them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import jax
@@ -20,17 +21,18 @@ from jax import lax
 from siamjax.errors import ConfigError
 from siamjax.ops.distances import Distance, euclidean, normalised
 from siamjax.ops.losses import masked_mean
-from siamjax.types import Array, ArrayLike
+from siamjax.types import Array, ArrayLike, Bool, Float, Int, Real
 
 Reduction = Literal["mean", "sum"]
 
 
-def contrastive(distance: Array, similar: ArrayLike, *, margin: float, reduction: Reduction = "mean",
-                axis_name: str | None = None) -> Array:
+def contrastive(distance: Float[Array, " B"],
+                similar: Bool[ArrayLike, " B"] | Real[ArrayLike, " B"] | Sequence[float], *, margin: float,
+                reduction: Reduction = "mean", axis_name: str | None = None) -> Float[Array, ""]:
     """`similar * d + (1 - similar) * max(margin - d, 0)`, the mean or the sum over the pairs.
 
     Args:
-      distance: `[B]` of the two embeddings of each pair.
+      distance: of the two embeddings of each pair.
       similar: `[B]` bool or 0 / 1: 1 where both show the same object.
       margin: distance from which two different objects are far enough apart, above 0.
       reduction: "mean" or "sum" over the whole batch.
@@ -42,8 +44,9 @@ def contrastive(distance: Array, similar: ArrayLike, *, margin: float, reduction
     return _reduced(same * distance + (1 - same) * _short_of(margin, distance), reduction, axis_name)
 
 
-def contrastive_squared(distance: Array, similar: ArrayLike, *, margin: float, reduction: Reduction = "mean",
-                        axis_name: str | None = None) -> Array:
+def contrastive_squared(distance: Float[Array, " B"],
+                        similar: Bool[ArrayLike, " B"] | Real[ArrayLike, " B"] | Sequence[float], *, margin: float,
+                        reduction: Reduction = "mean", axis_name: str | None = None) -> Float[Array, ""]:
     """`similar * d^2 / 2 + (1 - similar) * max(margin - d, 0)^2 / 2`; arguments and errors as `contrastive`.
 
     Source: Hadsell et al. 2006, equation 4, whose label `Y` is 1 for *dissimilar* pairs: `Y = 1 - similar`.
@@ -53,16 +56,17 @@ def contrastive_squared(distance: Array, similar: ArrayLike, *, margin: float, r
     return _reduced(losses / 2, reduction, axis_name)
 
 
-def triplet(first: Array, second: Array, identity: Array, *, margin: float, distance: Distance = euclidean,
-            within: bool = True, axis_name: str | None = None) -> tuple[Array, Array, Array]:
+def triplet(first: Float[Array, "B D"], second: Float[Array, "B D"], identity: Int[Array, "B 2"], *, margin: float,
+            distance: Distance = euclidean, within: bool = True,
+            axis_name: str | None = None) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
     """Mean of `max(margin + d(positive) - d(negative), 0)` with the hardest of the batch for each input.
 
     The positive is the farthest input that shows the same object, the negative the nearest that shows another. Inputs
     that have no positive or no negative in the whole batch have no part.
 
     Args:
-      first, second: `[B, D]` embeddings of the two inputs of each pair.
-      identity: `[B, 2]` integers, the object in each input.
+      first, second: embeddings of the two inputs of each pair.
+      identity: the object in each input.
       margin: by which a negative is to be farther away than a positive, above 0.
       distance: of `ops.distances`.
       within: whether inputs of its own side are compared with an input, not only those of the other; False for
@@ -89,8 +93,9 @@ def triplet(first: Array, second: Array, identity: Array, *, margin: float, dist
     return mean(jax.nn.relu(margin + near - away)), mean(near), mean(away)
 
 
-def nt_xent(first: Array, second: Array, identity: Array, *, temperature: float = 0.1, within: bool = True,
-            axis_name: str | None = None) -> tuple[Array, Array]:
+def nt_xent(first: Float[Array, "B D"], second: Float[Array, "B D"], identity: Int[Array, "B 2"], *,
+            temperature: float = 0.1, within: bool = True,
+            axis_name: str | None = None) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Cross-entropy of finding an input's partner among the inputs of all devices, by cosine over `temperature`.
 
     Args:

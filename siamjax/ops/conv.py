@@ -26,7 +26,7 @@ from jax import lax
 
 from siamjax.errors import ConfigError
 from siamjax.ops import shifted, stem, winograd
-from siamjax.types import Array
+from siamjax.types import Array, Float
 
 MIN_WINOGRAD_CHANNELS = 32  # below, the transforms cost more than the products save
 MIN_STEM_SIZE = 9  # XLA's own 7x7 is as fast
@@ -44,12 +44,12 @@ class Geometry:
     precision: lax.Precision = lax.Precision.HIGHEST
 
 
-def conv2d(x: Array, kernel: Array, *, stride: int = 1, padding: int = 0, dilation: int = 1, groups: int = 1,
-           lowering: str = "auto", precision: lax.Precision = lax.Precision.HIGHEST) -> Array:
+def conv2d(x: Float[Array, "B H W C"], kernel: Float[Array, "k k _ O"], *, stride: int = 1, padding: int = 0,
+           dilation: int = 1, groups: int = 1, lowering: str = "auto",
+           precision: lax.Precision = lax.Precision.HIGHEST) -> Float[Array, "B _ _ O"]:
     """Cross-correlates `x` with `kernel`, zeros outside of `x`.
 
     Args:
-      x: `[B, H, W, C]`.
       kernel: `[k, k, C/groups, O]`.
       stride, padding, dilation, groups: as in `torch.nn.Conv2d`, the same for both axes.
       lowering: "lax", "fast" (the CPU form), or "auto": fast on a CPU and lax elsewhere. The forms agree
@@ -71,8 +71,8 @@ def conv2d(x: Array, kernel: Array, *, stride: int = 1, padding: int = 0, dilati
     return _conv(geometry, lowering == "auto", x, kernel)
 
 
-def conv2d_transformed(x: Array, kernels: tuple[Array, ...], *, padding: int = 0, dilation: int = 1,
-                       precision: lax.Precision = lax.Precision.HIGHEST) -> Array:
+def conv2d_transformed(x: Float[Array, "B H W C"], kernels: tuple[Float[Array, "n _ _"], ...], *, padding: int = 0,
+                       dilation: int = 1, precision: lax.Precision = lax.Precision.HIGHEST) -> Float[Array, "B _ _ _"]:
     """Stride-1 convolution with one Winograd-transformed kernel `[n * n, C/groups, O/groups]` a group."""
     parts = jnp.split(x, len(kernels), axis=3)
     return _join([winograd.convolve(part, kernel, padding=padding, dilation=dilation, precision=precision)
@@ -173,7 +173,7 @@ def _product(geometry: Geometry, x: Array, kernel: Array) -> Array:
     return lax.dot_general(x, kernel[0, 0], (((3,), (0,)), ((), ())), precision=geometry.precision)
 
 
-def padded(x: Array, padding: int) -> Array:
+def padded(x: Float[Array, "B H W C"], padding: int) -> Float[Array, "B H+2*{padding} W+2*{padding} C"]:
     """`x` `[B, H, W, C]` with that many zeros on each side of each image."""
     return jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0))) if padding else x
 

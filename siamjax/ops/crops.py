@@ -14,7 +14,7 @@ import chex
 import jax.numpy as jnp
 from jax import lax
 
-from siamjax.types import Array, Frame
+from siamjax.types import Array, Bool, Float, Frame, Int
 
 Resampling = Literal["float", "reference"]
 Rule = Literal["siamfc", "pysot", "siammask"]
@@ -27,7 +27,7 @@ def context_side(width, height, context: float = 0.5):
     return ((width + margin) * (height + margin)) ** 0.5
 
 
-def mean_colour(frame: Frame) -> Array:
+def mean_colour(frame: Frame) -> Float[Array, "3"]:
     """Mean colour `[3]` float32 of a frame's true extent, 0..255: what fills a window's outside."""
     height, width = frame.pixels.shape[:2]
     inside = inside_extent(jnp.arange(height)[:, None], jnp.arange(width)[None], frame.extent)
@@ -38,17 +38,17 @@ def mean_colour(frame: Frame) -> Array:
     return total.astype(jnp.float32) / jnp.prod(frame.extent).astype(jnp.float32)
 
 
-def inside_extent(y: Array, x: Array, extent: Array) -> Array:
+def inside_extent(y: Int[Array, "#*P"], x: Int[Array, "#*P"], extent: Int[Array, "2"]) -> Bool[Array, "..."]:
     """Whether integer positions lie within the true `(height, width)` of a frame."""
     return (y >= 0) & (y < extent[0]) & (x >= 0) & (x < extent[1])
 
 
-def window(centre: Array, side: Array, rule: Rule) -> tuple[Array, Array]:
+def window(centre: Float[Array, "2"], side: Float[Array, ""], rule: Rule) -> tuple[Int[Array, "2"], Int[Array, ""]]:
     """The whole-pixel window of a crop.
 
     Args:
-      centre: `[2]` (x, y) of the target, frame pixels.
-      side: `[]` wished side, frame pixels; rounded half to even (Python's `round`), 1 to `MAX_SIDE`.
+      centre: (x, y) of the target, frame pixels.
+      side: wished side, frame pixels; rounded half to even (Python's `round`), 1 to `MAX_SIDE`.
       rule: `siamfc` and `siammask` round the corner half to even, `pysot` half up; siamfc's lies up to a pixel
         further right and down.
     Returns:
@@ -64,11 +64,11 @@ def window(centre: Array, side: Array, rule: Rule) -> tuple[Array, Array]:
     return origin.astype(jnp.int32), n.astype(jnp.int32)
 
 
-def box_window(box: Array, margin: float, *, whole: bool) -> tuple[Array, Array]:
+def box_window(box: Float[Array, "4"], margin: float, *, whole: bool) -> tuple[Int[Array, "2"], Int[Array, "2"]]:
     """The whole-pixel window of a box with a margin, with the aspect of the box.
 
     Args:
-      box: `[4]` `xywh`, frame pixels.
+      box: `xywh`, frame pixels.
       margin: of the box's width on its left and on its right, and of its height above and below.
       whole: coordinates are cut off towards zero, as FEAR does with its boxes of whole pixels; else rounded.
     Returns:
@@ -80,21 +80,21 @@ def box_window(box: Array, margin: float, *, whole: bool) -> tuple[Array, Array]
     return settle(origin).astype(jnp.int32), jnp.clip(settle(sides), 1, MAX_SIDE).astype(jnp.int32)
 
 
-def border_colour(mean: Array, rule: Rule) -> Array:
+def border_colour(mean: Float[Array, "3"], rule: Rule) -> Float[Array, "3"]:
     """The whole-number colour `[3]` that fills the outside, of a mean: rounded (siamfc) or cut off (the others)."""
     return jnp.round(mean) if rule == "siamfc" else jnp.floor(mean)
 
 
-def crop(frame: Frame, centre: Array, side: Array, size: int, border: Array, *, rule: Rule = "siamfc",
-         resampling: Resampling = "float") -> Array:
+def crop(frame: Frame, centre: Float[Array, "2"], side: Float[Array, ""], size: int, border: Float[Array, "3"], *,
+         rule: Rule = "siamfc", resampling: Resampling = "float") -> Float[Array, "{size} {size} 3"]:
     """Cuts the square window round `centre` and resizes it.
 
     Args:
       frame: the whole frame; pixels beyond its extent count as outside.
-      centre: `[2]` (x, y), frame pixels.
-      side: `[]` side of the window, frame pixels; the window has `round(side)` whole pixels.
+      centre: (x, y), frame pixels.
+      side: side of the window, frame pixels; the window has `round(side)` whole pixels.
       size: side of the crop, pixels (static).
-      border: `[3]` mean colour that fills the outside, 0..255.
+      border: mean colour that fills the outside, 0..255.
       rule: rounding of corners and of the border's colour, see `window`.
       resampling: `reference` gives OpenCV's 8-bit fixed-point bilinear to the bit, `float` the
         bilinear value rounded to a whole level, within 1 of it and equal to it in 6 pixels of 7.
@@ -107,15 +107,15 @@ def crop(frame: Frame, centre: Array, side: Array, size: int, border: Array, *, 
     return resized(frame, origin, jnp.stack([n, n]), size, border_colour(border, rule), resampling=resampling)
 
 
-def resized(frame: Frame, origin: Array, sides: Array, size: int, colour: Array, *,
-            resampling: Resampling = "float") -> Array:
+def resized(frame: Frame, origin: Int[Array, "2"], sides: Int[Array, "2"], size: int, colour: Float[Array, "3"], *,
+            resampling: Resampling = "float") -> Float[Array, "{size} {size} 3"]:
     """The window of whole pixels at `origin`, resized to a square; see `crop`.
 
     Args:
       frame: the whole frame; pixels beyond its extent count as outside.
-      origin, sides: `[2]` int32 (x, y) of the first pixel, and (width, height).
+      origin, sides: (x, y) of the first pixel, and (width, height).
       size: side of the crop, pixels (static).
-      colour: `[3]` that fills the outside, 0..255, whole levels.
+      colour: that fills the outside, 0..255, whole levels.
       resampling: as in `crop`.
     Returns:
       `[size, size, 3]` float32, 0..255.

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from siamjax.errors import ConfigError
-from siamjax.types import Array, ArrayLike
+from siamjax.types import Array, ArrayLike, Float, Real
 
 DistanceName: TypeAlias = Literal["euclidean", "squared", "cosine", "manhattan"]
 Distance: TypeAlias = Callable[[ArrayLike, ArrayLike], Array]
@@ -36,30 +36,30 @@ def named(name: str) -> Distance:
     return distances[name]
 
 
-def euclidean(a: ArrayLike, b: ArrayLike) -> Array:
+def euclidean(a: Real[ArrayLike, "... D"], b: Real[ArrayLike, "... D"]) -> Float[Array, "..."]:
     """Length of the difference."""
     return _root(squared_euclidean(a, b))
 
 
-def squared_euclidean(a: ArrayLike, b: ArrayLike) -> Array:
+def squared_euclidean(a: Real[ArrayLike, "... D"], b: Real[ArrayLike, "... D"]) -> Float[Array, "..."]:
     """Sum of the squared differences."""
     return jnp.square(_difference(a, b)).sum(-1)
 
 
-def cosine(a: ArrayLike, b: ArrayLike) -> Array:
+def cosine(a: Real[ArrayLike, "... D"], b: Real[ArrayLike, "... D"]) -> Float[Array, "..."]:
     """1 less the cosine of the angle between them, 0 to 2; 1 where one is all zeros."""
     _difference(a, b)
     return 1 - (normalised(a) * normalised(b)).sum(-1)
 
 
-def manhattan(a: ArrayLike, b: ArrayLike) -> Array:
+def manhattan(a: Real[ArrayLike, "... D"], b: Real[ArrayLike, "... D"]) -> Float[Array, "..."]:
     """Sum of the absolute differences."""
     difference = _difference(a, b)
     # Not `abs`, whose gradient in JAX is 1 at 0.
     return (difference * jnp.sign(difference)).sum(-1)
 
 
-def normalised(x: ArrayLike) -> Array:
+def normalised(x: Real[ArrayLike, "*N D"]) -> Float[Array, "*N D"]:
     """`x` `[..., D]` over its Euclidean length, float32; shorter ones than `SHORTEST` as they are, over that."""
     x = jnp.asarray(x, jnp.float32)
     length = _root(jnp.square(x).sum(-1, keepdims=True))

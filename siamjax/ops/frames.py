@@ -8,14 +8,15 @@ from __future__ import annotations
 import numpy as np
 
 from siamjax.errors import SourceError
-from siamjax.types import Frame
+from siamjax.types import Frame, UInt8
 
 MAX_SIDE = 16384  # px; a larger side is taken for a damaged header and refused before anything is allocated
 FULL_RANGE = (0, 65535)  # the 16-bit values that are black and white
 BAND = 1 << 20  # pixels that are looked up at once: numpy makes 8 bytes of each
 
 
-def to_rgb8(image: np.ndarray, *, where: str = "frame", levels: tuple[int, int] = FULL_RANGE) -> np.ndarray:
+def to_rgb8(image: np.ndarray, *, where: str = "frame",
+            levels: tuple[int, int] = FULL_RANGE) -> UInt8[np.ndarray, "H W 3"]:
     """Converts an integer image to `[H, W, 3]` uint8 RGB.
 
     Args:
@@ -77,11 +78,11 @@ def bucket(height: int, width: int) -> tuple[int, int]:
     return _bucket_side(height), _bucket_side(width)
 
 
-def pad(pixels: np.ndarray, shape: tuple[int, int] | None = None) -> Frame:
+def pad(pixels: UInt8[np.ndarray, "h w 3"], shape: tuple[int, int] | None = None) -> Frame:
     """Pads with zeros at the right and bottom; the leaves are numpy.
 
     Args:
-      pixels: `[h, w, 3]` uint8 RGB.
+      pixels: uint8 RGB.
       shape: padded `(H, W)` px; by default the `bucket` of the image.
 
     Raises:

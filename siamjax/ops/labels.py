@@ -7,16 +7,16 @@ import jax
 import jax.numpy as jnp
 
 from siamjax.ops import masks as mask_ops
-from siamjax.types import Array
+from siamjax.types import Array, Float, UInt8
 
 
-def merge(masks: Array, affines: Array, shape: tuple[int, int], threshold: float | Array,
-          border: float | Array = 0.0) -> Array:
+def merge(masks: Float[Array, "N m m"], affines: Float[Array, "N 2 3"], shape: tuple[int, int],
+          threshold: float | Float[Array, ""], border: float | Float[Array, ""] = 0.0) -> UInt8[Array, "H W"]:
     """Which object each pixel of a frame belongs to: that of the highest probability, if it is above the threshold.
 
     Args:
-      masks: `[N, m, m]` probabilities, one an object; 255 objects at most.
-      affines: `[N, 2, 3]`, see `ops.masks`.
+      masks: probabilities, one an object; 255 objects at most.
+      affines: see `ops.masks`.
       shape: `(H, W)` of the frame, static.
       threshold, border: as in `ops.masks`.
     Returns:

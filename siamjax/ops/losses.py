@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from siamjax.types import Array
+from siamjax.types import Array, Bool, Float, Real
 
 
 def over_axis(x: Array, axis_name: str | None) -> Array:
@@ -22,24 +22,25 @@ def over_axis(x: Array, axis_name: str | None) -> Array:
     return x if axis_name is None else lax.pmean(x, axis_name)
 
 
-def masked_mean(values: Array, mask: Array, axis_name: str | None = None) -> tuple[Array, Array]:
+def masked_mean(values: Float[Array, "*N"], mask: Bool[Array, "*N"],
+                axis_name: str | None = None) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Mean of `values` where `mask` holds (0 if nowhere), and 1.0 if it holds anywhere, else 0.0."""
     count = over_axis(mask.sum(dtype=jnp.float32), axis_name)
     mean = jnp.where(mask, values, 0.0).sum() / jnp.where(count > 0, count, 1.0)
     return mean, (count > 0).astype(jnp.float32)
 
 
-def logistic(logits: Array, labels: Array) -> Array:
+def logistic(logits: Float[Array, "*N"], labels: Float[Array, "*N"]) -> Float[Array, "*N"]:
     """Binary cross-entropy of each logit with its label in 0..1; finite with its gradient for any logit."""
     return jax.nn.softplus(logits) - logits * labels
 
 
-def balanced_logistic(logits: Array, labels: Array, *, neg_weight: float = 1.0,
-                      axis_name: str | None = None) -> Array:
+def balanced_logistic(logits: Float[Array, "*N"], labels: Float[Array, "*N"], *, neg_weight: float = 1.0,
+                      axis_name: str | None = None) -> Float[Array, ""]:
     """Mean over the positives and mean over the negatives, weighted 1 to `neg_weight`.
 
     Args:
-      logits, labels: `[B, R, R]`; label 1 is a positive, 0 a negative, anything else is left out.
+      logits, labels: label 1 is a positive, 0 a negative, anything else is left out.
       neg_weight: share of the negatives against 1 for the positives; a side without cells has no share.
       axis_name: see the head of this file.
     Returns:
@@ -54,11 +55,12 @@ def balanced_logistic(logits: Array, labels: Array, *, neg_weight: float = 1.0,
     return (positive + neg_weight * negative) / jnp.where(share > 0, share, 1.0)
 
 
-def focal(logits: Array, labels: Array, *, gamma: float = 2.0, axis_name: str | None = None) -> Array:
+def focal(logits: Float[Array, "*N"], labels: Float[Array, "*N"], *, gamma: float = 2.0,
+          axis_name: str | None = None) -> Float[Array, ""]:
     """Cross-entropy weighted by how wrong each cell is, over the mean weight (differentiated through).
 
     Args:
-      logits, labels: `[B, R, R]`, labels in 0..1.
+      logits, labels: labels in 0..1.
       gamma: power of the weight.
       axis_name: see the head of this file.
     Returns:
@@ -73,13 +75,13 @@ def focal(logits: Array, labels: Array, *, gamma: float = 2.0, axis_name: str | 
     return -jnp.mean(positive * log_p + negative * log_q) / jnp.maximum(weight, jnp.finfo(jnp.float32).tiny)
 
 
-def ghm_c(logits: Array, labels: Array, accumulated: Array, *, momentum: float = 0.5,
-          axis_name: str | None = None) -> tuple[Array, Array]:
+def ghm_c(logits: Float[Array, "*N"], labels: Float[Array, "*N"], accumulated: Float[Array, " bins"], *,
+          momentum: float = 0.5, axis_name: str | None = None) -> tuple[Float[Array, ""], Float[Array, " bins"]]:
     """Cross-entropy in which every length of gradient weighs alike, however many cells have it.
 
     Args:
-      logits, labels: `[B, R, R]`, labels in 0..1.
-      accumulated: `[bins]` running count of cells by length of gradient, zeros at first.
+      logits, labels: labels in 0..1.
+      accumulated: running count of cells by length of gradient, zeros at first.
       momentum: share of the old count that stays.
       axis_name: see the head of this file.
     Returns:
@@ -98,11 +100,12 @@ def ghm_c(logits: Array, labels: Array, accumulated: Array, *, momentum: float =
     return jnp.mean(weight * logistic(logits, labels).reshape(-1)), accumulated
 
 
-def ohnm(logits: Array, labels: Array, *, neg_ratio: int = 3, axis_name: str | None = None) -> Array:
+def ohnm(logits: Float[Array, "*N"], labels: Float[Array, "*N"], *, neg_ratio: int = 3,
+         axis_name: str | None = None) -> Float[Array, ""]:
     """Mean cross-entropy of the positives and of the `neg_ratio` times as many negatives of highest logit.
 
     Args:
-      logits, labels: `[B, R, R]`; label above 0 is a positive, 0 a negative.
+      logits, labels: label above 0 is a positive, 0 a negative.
       neg_ratio: negatives kept for each positive.
       axis_name: see the head of this file; the negatives are then ranked over the whole batch.
     Returns:
@@ -124,12 +127,13 @@ def ohnm(logits: Array, labels: Array, *, neg_ratio: int = 3, axis_name: str | N
     return masked_mean(logistic(flat, labels.reshape(-1)), kept, axis_name)[0]
 
 
-def two_class(logits: Array, labels: Array, *, axis_name: str | None = None) -> Array:
+def two_class(logits: Float[Array, "*N 2"], labels: Real[Array, "*N"], *,
+              axis_name: str | None = None) -> Float[Array, ""]:
     """Mean cross-entropy of the positives and that of the negatives, half each.
 
     Args:
-      logits: `[..., 2]`, background and target.
-      labels: `[...]`: 1 is a positive, 0 a negative, anything else is left out.
+      logits: background and target.
+      labels: 1 is a positive, 0 a negative, anything else is left out.
       axis_name: see the head of this file.
     Returns:
       `[]` float32 loss. A kind with no element has no part, and neither has one with **exactly one** in the whole
@@ -148,12 +152,10 @@ def two_class(logits: Array, labels: Array, *, axis_name: str | None = None) -> 
     return half(1) + half(0)
 
 
-def weighted_l1(loc: Array, target: Array, weight: Array) -> Array:
+def weighted_l1(loc: Float[Array, "B N 4"], target: Float[Array, "B N 4"],
+                weight: Float[Array, "B N"]) -> Float[Array, ""]:
     """Weighted sum of absolute differences a pair, averaged over all pairs, those without weights too.
 
-    Args:
-      loc, target: `[B, N, 4]`.
-      weight: `[B, N]`.
     Returns:
       `[]` float32 loss; its mean over devices is that of the whole batch, no sum over data divides it.
     Source: PySOT, pysot/models/loss.py `weight_l1_loss`; the papers write smooth L1.
@@ -165,13 +167,14 @@ def weighted_l1(loc: Array, target: Array, weight: Array) -> Array:
     return (distance * weight).sum() / len(loc)
 
 
-def soft_margin(logits: Array, target: Array, chosen: Array, *, axis_name: str | None = None) -> Array:
+def soft_margin(logits: Float[Array, "*N n n"], target: Float[Array, "*N n n"], chosen: Bool[Array, "*N"], *,
+                axis_name: str | None = None) -> Float[Array, ""]:
     """Mean of `ln(1 + exp(-target * logit))` over the pixels of the chosen masks of the whole batch.
 
     Args:
-      logits: `[..., n, n]` of a mask at each of some positions.
-      target: `[..., n, n]`: 1 the object, -1 what is not, 0 beyond the crop, which adds ln 2 and no gradient.
-      chosen: `[...]` bool, the masks that count.
+      logits: of a mask at each of some positions.
+      target: 1 the object, -1 what is not, 0 beyond the crop, which adds ln 2 and no gradient.
+      chosen: the masks that count.
       axis_name: see the head of this file.
     Returns:
       `[]` float32 loss; 0 where no mask is chosen.
@@ -182,7 +185,7 @@ def soft_margin(logits: Array, target: Array, chosen: Array, *, axis_name: str |
     return masked_mean(losses.mean((-2, -1)), chosen, axis_name)[0]
 
 
-def mask_overlap(logits: Array, target: Array) -> Array:
+def mask_overlap(logits: Float[Array, "*N n n"], target: Float[Array, "*N n n"]) -> Float[Array, "*N"]:
     """Overlap `[...]` of the pixels of logit 0 or more with those of target 1, in masks `[..., n, n]`.
 
     1 where there are neither. The reference's own count is 0 on any recent PyTorch, which adds its booleans.
@@ -194,7 +197,7 @@ def mask_overlap(logits: Array, target: Array) -> Array:
     return jnp.where(either > 0, both / jnp.maximum(either, 1), 1.0)
 
 
-def upsample_aligned(maps: Array, size: int) -> Array:
+def upsample_aligned(maps: Float[Array, "*N m m"], size: int) -> Float[Array, "*N {size} {size}"]:
     """Maps `[..., m, m]` as `[..., size, size]` float32, bilinear with corner pixels on corner pixels.
 
     Source: PyTorch's `UpsamplingBilinear2d`, by which SiamMask brings its 63 x 63 masks to the target's 127.

@@ -12,22 +12,22 @@ import jax.numpy as jnp
 from jax import lax
 
 from siamjax.errors import ConfigError
-from siamjax.types import Array
+from siamjax.types import Array, Bool, Float, Int
 
 
-def signed(mask: Array) -> Array:
+def signed(mask: Float[Array, "*N"]) -> Float[Array, "*N"]:
     """1.0 where more than half of a pixel is the object's, else -1.0; `mask` of any shape, 0..1."""
     return jnp.where(mask > 0.5, 1.0, -1.0)
 
 
-def positive_cells(labels: Array, grid: int, most: int) -> tuple[Array, Array]:
+def positive_cells(labels: Int[Array, " N"], grid: int, most: int) -> tuple[Int[Array, "K 2"], Bool[Array, " K"]]:
     """The cells with a positive anchor: those whose masks train.
 
     There are at most as many as positive anchors are drawn, so the loss looks at a few cells of hundreds, and at
     all that count.
 
     Args:
-      labels: `[N]` int of the anchors of one pair in their flat order, 1 for a positive.
+      labels: int of the anchors of one pair in their flat order, 1 for a positive.
       grid: side `G` of the net's output, cells.
       most: cells returned (fewer where the grid has fewer); at least the positive anchors that are drawn.
     Returns:
@@ -40,17 +40,18 @@ def positive_cells(labels: Array, grid: int, most: int) -> tuple[Array, Array]:
     return jnp.stack(jnp.divmod(index, grid), axis=-1).astype(jnp.int32), chosen > 0
 
 
-def at_cells(maps: Array, cells: Array) -> Array:
+def at_cells(maps: Float[Array, "G G C"], cells: Int[Array, "K 2"]) -> Float[Array, "K C"]:
     """What maps `[G, G, C]` hold at `cells` `[K, 2]` (row, column): `[K, C]`."""
     return maps[cells[:, 0], cells[:, 1]]
 
 
-def windows(target: Array, cells: Array, grid: int, *, size: int, stride: int) -> Array:
+def windows(target: Float[Array, "S S"], cells: Int[Array, "K 2"], grid: int, *, size: int,
+            stride: int) -> Float[Array, "K {size} {size}"]:
     """The windows of a crop whose masks the net gives at some cells.
 
     Args:
-      target: `[S, S]` of the search crop, see `signed`.
-      cells: `[K, 2]` int32 (row, column).
+      target: of the search crop, see `signed`.
+      cells: (row, column).
       grid: side `G` of the net's output, cells; the grid of windows lies in the middle of the crop.
       size: side of a window, px.
       stride: px from cell to cell.

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from siamjax.ops import components
-from siamjax.types import Array
+from siamjax.types import Array, Float, Int, Real
 
 LATTICE = 256  # samples a side: twice a refined mask's 127 pixels, and one a frame pixel for targets to 128 px
 
@@ -51,12 +51,12 @@ class Region(NamedTuple):
     area: Array
 
 
-def sample(mask: Array, affine: Array, x: Array, y: Array, border: float | Array = 0.0) -> Array:
+def sample(mask: Float[Array, "h w"], affine: Float[Array, "2 3"], x: Real[Array, " X"], y: Real[Array, " Y"],
+           border: float | Float[Array, ""] = 0.0) -> Float[Array, "Y X"]:
     """The mask at the frame's columns `x` `[X]` and rows `y` `[Y]`: `[Y, X]` float32.
 
     Args:
-      mask: `[h, w]`.
-      affine: `[2, 3]`, see the head of this file.
+      affine: see the head of this file.
       border: value beyond the rim. PySOT has 0, SiamMask -1.
     """
     chex.assert_shape(affine, (2, 3))
@@ -72,7 +72,8 @@ def sample(mask: Array, affine: Array, x: Array, y: Array, border: float | Array
     return jnp.matmul(inner, weights(x, 0).T, precision=lax.Precision.HIGHEST) + border
 
 
-def render(mask: Array, affine: Array, shape: tuple[int, int], border: float | Array = 0.0) -> Array:
+def render(mask: Float[Array, "h w"], affine: Float[Array, "2 3"], shape: tuple[int, int],
+           border: float | Float[Array, ""] = 0.0) -> Float[Array, "H W"]:
     """The mask pasted into a whole frame: `[H, W]` float32 probabilities, and `border` where it is not.
 
     Args:
@@ -85,7 +86,7 @@ def render(mask: Array, affine: Array, shape: tuple[int, int], border: float | A
     return sample(mask, affine, jnp.arange(width, dtype=jnp.float32), jnp.arange(height, dtype=jnp.float32), border)
 
 
-def filled_box(box: Array, size: int) -> tuple[Array, Array]:
+def filled_box(box: Float[Array, "4"], size: int) -> tuple[Float[Array, "{size} {size}"], Float[Array, "2 3"]]:
     """A mask `[size, size]` of a whole `xywh` box `[4]`, and its affine `[2, 3]`.
 
     Pixels of the frame in the box (`x` to `x + w - 1`) get 0.5 or more, and those outside less.
@@ -95,14 +96,15 @@ def filled_box(box: Array, size: int) -> tuple[Array, Array]:
     return mask, jnp.concatenate([jnp.diag(scale), (box[:2] - 0.5 - 0.5 * scale)[:, None]], axis=1)
 
 
-def region(mask: Array, affine: Array, extent: Array, threshold: float | Array, border: float | Array = 0.0, *,
+def region(mask: Float[Array, "h w"], affine: Float[Array, "2 3"], extent: Int[Array, "2"],
+           threshold: float | Float[Array, ""], border: float | Float[Array, ""] = 0.0, *,
            lattice: int = LATTICE) -> Region:
     """The largest piece of what a mask covers of a frame.
 
     Args:
-      mask: `[h, w]` probabilities.
-      affine: `[2, 3]`, see the head of this file.
-      extent: `[2]` (height, width) of the frame; nothing beyond it counts.
+      mask: probabilities.
+      affine: see the head of this file.
+      extent: (height, width) of the frame; nothing beyond it counts.
       threshold: a pixel belongs to the mask above it, 0..1.
       border: as in `sample`, at most `threshold`.
       lattice: samples a side (static); as many as the mask has pixels where that is more.
@@ -125,7 +127,7 @@ def region(mask: Array, affine: Array, extent: Array, threshold: float | Array, 
     return Region(x, y, inside, jnp.where(known[:, None], points, spare[None]), area)
 
 
-def pitch(places: Array) -> Array:
+def pitch(places: Real[Array, " K"]) -> Float[Array, ""]:
     """Mean distance `[]` of the samples `[K]` along a lattice's side, px; they are whole pixels, so each may differ."""
     last = jnp.argmax(places)
     return jnp.maximum((places[last] - places[0]) / jnp.maximum(last, 1), 1.0)

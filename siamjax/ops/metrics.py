@@ -27,6 +27,7 @@ from siamjax.ops.conventions import (
     VISIBLE,
     Convention,
 )
+from siamjax.types import Bool, Float, Real
 
 __all__ = [
     "CONVENTIONS", "ERROR_THRESHOLDS", "GOT10K", "GOT10K_LASOT", "LASOT", "NORMALISED_THRESHOLDS", "OTB", "PYSOT",
@@ -40,9 +41,8 @@ NORMALISED_THRESHOLDS = np.arange(51) / 100.0
 PRECISION_INDEX = 20  # 20 px, and 0.2 of the target's size: the values that papers quote
 
 
-def iou(
-    boxes: np.ndarray, others: np.ndarray, rule: Literal["clipped", "inclusive"] = "clipped"
-) -> np.ndarray:
+def iou(boxes: Real[np.ndarray, "N 4"], others: Real[np.ndarray, "N 4"],
+        rule: Literal["clipped", "inclusive"] = "clipped") -> Float[np.ndarray, " N"]:
     """Overlaps `[N]` of boxes `[N, 4]` with others `[N, 4]`; NaN where either has a NaN.
 
     Intersection over union, without a pixel added. Negative sizes count as zero. `clipped` adds 2.2e-16 to the union
@@ -60,14 +60,13 @@ def iou(
     return np.divide(intersection, union, out=np.zeros_like(union), where=union != 0)
 
 
-def centre_error(boxes: np.ndarray, truth: np.ndarray) -> np.ndarray:
+def centre_error(boxes: Real[np.ndarray, "N 4"], truth: Real[np.ndarray, "N 4"]) -> Float[np.ndarray, " N"]:
     """Distances `[N]` in px between the centres `x + (w - 1) / 2` of boxes `[N, 4]` and those of `truth`."""
     return np.linalg.norm(_centres(boxes) - _centres(truth), axis=1)
 
 
-def normalised_error(
-    boxes: np.ndarray, truth: np.ndarray, by: Literal["floor", "size"] = "floor"
-) -> np.ndarray:
+def normalised_error(boxes: Real[np.ndarray, "N 4"], truth: Real[np.ndarray, "N 4"],
+                     by: Literal["floor", "size"] = "floor") -> Float[np.ndarray, " N"]:
     """Distances `[N]` between centres, each axis divided by the true box's size there (see `Convention`)."""
     truth = np.asarray(truth, np.float64)
     if by == "floor":
@@ -76,7 +75,7 @@ def normalised_error(
     return np.linalg.norm(_centres(boxes) / size - _centres(truth) / size, axis=1)
 
 
-def clip_to_frame(boxes: np.ndarray, frame_size: tuple[int, int]) -> np.ndarray:
+def clip_to_frame(boxes: Real[np.ndarray, "N 4"], frame_size: tuple[int, int]) -> Float[np.ndarray, "N 4"]:
     """Boxes `[N, 4]` cut to a frame of `(width, height)` px, by the got10k toolkit's rule.
 
     The corner moves into the frame and the size, kept as it was, is then cut at the frame's far side.
@@ -141,22 +140,22 @@ class Score:
 
 
 def score_sequence(
-    boxes: np.ndarray,
-    truth: np.ndarray,
+    boxes: Real[np.ndarray, "T 4"],
+    truth: Real[np.ndarray, "T 4"],
     convention: Convention = VISIBLE,
     *,
     frame_size: tuple[int, int] | None = None,
-    visible: np.ndarray | None = None,
+    visible: Bool[np.ndarray, " T"] | None = None,
 ) -> Score:
     """Scores one sequence.
 
     Args:
-      boxes: `[T, 4]` a tracker's boxes, row 0 being the given one. A row that is not finite is a miss.
-      truth: `[T, 4]` ground truth. Where the target is absent it may be NaN, zeros, or the box of an earlier frame
+      boxes: a tracker's boxes, row 0 being the given one. A row that is not finite is a miss.
+      truth: ground truth. Where the target is absent it may be NaN, zeros, or the box of an earlier frame
         with an absence list beside it; the convention says what it makes of each.
       convention: whose rules to follow.
       frame_size: `(width, height)` in px; needed where the convention clips.
-      visible: `[T]` bool, the absence list: False where the target does not show (LaSOT: neither `full_occlusion` nor
+      visible: the absence list: False where the target does not show (LaSOT: neither `full_occlusion` nor
         `out_of_view`; GOT-10k: `cover > 0`). None: there is no such list.
 
     Raises:

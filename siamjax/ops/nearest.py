@@ -11,21 +11,20 @@ from jax import lax
 from siamjax.errors import ConfigError
 from siamjax.ops import distances
 from siamjax.ops.distances import DistanceName
-from siamjax.types import Array, ArrayLike
+from siamjax.types import Array, ArrayLike, Float, Int
 
 BLOCK = 4096
 
 
-def nearest(queries: ArrayLike, gallery: ArrayLike, count: int, *, distance: DistanceName = "euclidean",
-            block: int = BLOCK) -> tuple[Array, Array]:
+def nearest(queries: Float[ArrayLike, "Q D"], gallery: Float[ArrayLike, "G D"], count: int, *,
+            distance: DistanceName = "euclidean",
+            block: int = BLOCK) -> tuple[Float[Array, "Q {count}"], Int[Array, "Q {count}"]]:
     """The `count` embeddings of a gallery that are nearest to each query.
 
     Differences are formed number by number, never by a matrix product, whose rounding would hide how near the nearest
     are.
 
     Args:
-      queries: `[Q, D]`.
-      gallery: `[G, D]`.
       count: 1 to `G`.
       distance: by which.
       block: embeddings of the gallery that are compared at a time.

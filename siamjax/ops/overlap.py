@@ -8,12 +8,13 @@ import chex
 import jax.numpy as jnp
 
 from siamjax.errors import ConfigError
-from siamjax.types import Array
+from siamjax.types import Array, Float
 
 OverlapKind = Literal["iou", "smooth", "giou", "diou"]
 
 
-def iou_loss(predicted: Array, wanted: Array, kind: OverlapKind = "iou") -> Array:
+def iou_loss(predicted: Float[Array, "#*N 4"], wanted: Float[Array, "#*N 4"],
+             kind: OverlapKind = "iou") -> Float[Array, "..."]:
     """One minus a measure of how well two boxes agree: 0 for equal ones, in either order the same.
 
     `iou`: intersection over union. `smooth`: 1 px^2 is added to both, so that small boxes pull less. `giou`: less the

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from siamjax.errors import ConfigError
 from siamjax.ops.anchor_targets import IGNORED, draw
 from siamjax.ops.points import PointConfig, make_points
-from siamjax.types import Array
+from siamjax.types import Array, Bool, Float, Key
 
 
 class PointTargets(NamedTuple):
@@ -31,14 +31,14 @@ class PointRule(Protocol):
     """A rule that says which points are positive; frozen and hashable. For a batch, `vmap` it over keys, boxes and
     `similar`."""
 
-    def __call__(self, key: Array, box_cxcywh: Array, similar: Array, *, grid: int,
+    def __call__(self, key: Key[Array, ""], box_cxcywh: Float[Array, "4"], similar: Bool[Array, ""], *, grid: int,
                  points: PointConfig) -> PointTargets:
         """Targets of one pair.
 
         Args:
           key: typed key of the pair; decides which candidates are drawn, where some are.
-          box_cxcywh: `[4]` of the object in the search crop, pixels **from the middle of the crop**.
-          similar: `[]` bool, False where that object is not the exemplar's.
+          box_cxcywh: of the object in the search crop, pixels **from the middle of the crop**.
+          similar: False where that object is not the exemplar's.
           grid: side `G` of the net's output, cells.
           points: of the net.
         """
@@ -74,7 +74,7 @@ class EllipseRule:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}", f"EllipseRule.{name}", "use 1 or more")
 
-    def __call__(self, key: Array, box_cxcywh: Array, similar: Array, *, grid: int,
+    def __call__(self, key: Key[Array, ""], box_cxcywh: Float[Array, "4"], similar: Bool[Array, ""], *, grid: int,
                  points: PointConfig) -> PointTargets:
         inside, outside = self.candidates(box_cxcywh, grid=grid, points=points)
         positive_key, negative_key = jax.random.split(key)
@@ -83,7 +83,8 @@ class EllipseRule:
                         jnp.where(similar, self.negatives, self.distractors), max(self.negatives, self.distractors))
         return PointTargets(_labels(positive, negative), positive)
 
-    def candidates(self, box_cxcywh: Array, *, grid: int, points: PointConfig) -> tuple[Array, Array]:
+    def candidates(self, box_cxcywh: Float[Array, "4"], *, grid: int,
+                   points: PointConfig) -> tuple[Bool[Array, " N"], Bool[Array, " N"]]:
         """Points `[N]` bool within the inner ellipse, and beyond the outer one."""
         away = make_points(points, grid) - box_cxcywh[None, :2]
         # Multiplied out: a side of 0 must not divide.
@@ -109,7 +110,7 @@ class InsideRule:
         if not 0 <= self.radius <= 127:
             raise ConfigError(f"radius is {self.radius}", "InsideRule.radius", "use 0 to 127 cells")
 
-    def __call__(self, key: Array, box_cxcywh: Array, similar: Array, *, grid: int,
+    def __call__(self, key: Key[Array, ""], box_cxcywh: Float[Array, "4"], similar: Bool[Array, ""], *, grid: int,
                  points: PointConfig) -> PointTargets:
         place = jnp.asarray(make_points(points, grid))
         inside = (jnp.abs(place - box_cxcywh[None, :2]) < box_cxcywh[None, 2:] / 2).all(-1)

@@ -12,7 +12,7 @@ from siamjax import fields
 from siamjax.errors import ConfigError
 from siamjax.fields import Stride
 from siamjax.ops.anchors import MAX_DELTA
-from siamjax.types import Array
+from siamjax.types import Array, ArrayLike, Float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +41,7 @@ class PointConfig:
                               "give an anchor-free head's outputs, one a cell")
         return grid
 
-    def proposals(self, loc: Array) -> Array:
+    def proposals(self, loc: Float[Array, "N 4"]) -> Float[Array, "N 4"]:
         """Boxes `[N, 4]` `cxcywh`, pixels from the crop's middle, of logarithms of distances `loc` `[N, 4]`.
 
         The distances are to the left, upper, right and lower side; see `AnchorConfig.proposals` for the cut.
@@ -50,7 +50,7 @@ class PointConfig:
         return boxes_of(make_points(self, self.grid_of(len(loc))), distances)
 
 
-def make_points(config: PointConfig, grid: int) -> np.ndarray:
+def make_points(config: PointConfig, grid: int) -> Float[np.ndarray, "N 2"]:
     """Points `[N, 2]` float32 (x, y) of a `grid` x `grid` map, pixels, `N = G * G`, row by row.
 
     Cell `G // 2` is at the crop's middle, as with anchors (`ops.anchors.make_anchors`).
@@ -59,7 +59,7 @@ def make_points(config: PointConfig, grid: int) -> np.ndarray:
     return np.stack(np.meshgrid(along, along), axis=-1).reshape(-1, 2)
 
 
-def boxes_of(points: Array | np.ndarray, distances: Array) -> Array:
+def boxes_of(points: Float[ArrayLike, "#*N 2"], distances: Float[Array, "#*N 4"]) -> Float[Array, "... 4"]:
     """Boxes `[..., 4]` `cxcywh` whose sides are at `distances` `[..., 4]` (left, up, right, down) of `points`
     `[..., 2]`, in the same pixels. Source: FCOS (Tian et al. 2019), section 3.1."""
     before, after = distances[..., :2], distances[..., 2:]

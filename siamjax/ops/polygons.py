@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from siamjax.types import Float, Real
 
-def area(polygon: np.ndarray) -> float:
+
+def area(polygon: Real[np.ndarray, "P 2"]) -> float:
     """Area of a polygon `[P, 2]`; 0 for fewer than three corners."""
     return abs(_signed_area(np.asarray(polygon, np.float64)))
 
 
-def intersection(polygon: np.ndarray, other: np.ndarray) -> np.ndarray:
+def intersection(polygon: Real[np.ndarray, "P 2"], other: Real[np.ndarray, "Q 2"]) -> Float[np.ndarray, "_ 2"]:
     """Corners `[Q, 2]` of what two convex polygons share; none where they are apart.
 
     Source: Sutherland and Hodgman 1974.
@@ -36,11 +38,11 @@ def intersection(polygon: np.ndarray, other: np.ndarray) -> np.ndarray:
     return left
 
 
-def iou(polygon: np.ndarray, other: np.ndarray, frame_size: tuple[int, int] | None = None) -> float:
+def iou(polygon: Real[np.ndarray, "P 2"], other: Real[np.ndarray, "Q 2"],
+        frame_size: tuple[int, int] | None = None) -> float:
     """Intersection over union of two convex polygons; 0 where the union has no area.
 
     Args:
-      polygon, other: `[P, 2]`.
       frame_size: `(width, height)`; what lies beyond the frame counts for neither, as in VOT.
     """
     if frame_size is not None:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from siamjax.ops.masks import Region, pitch
-from siamjax.types import Array
+from siamjax.types import Array, Float
 
 ROWS = 128  # of the region that the overlap of a candidate is summed over
 ROUNDS = 24
@@ -20,7 +20,7 @@ FIRST_STEP, SHRINK = 0.08, 0.7  # of a side, or of a radian times 2; times 0.7 i
 _SINE = 1e-6  # keeps the edges of an upright rectangle off infinity
 
 
-def box_corners(box: Array) -> Array:
+def box_corners(box: Float[Array, "*N 4"]) -> Float[Array, "*N 4 2"]:
     """Corners `[..., 4, 2]` of `xywh` boxes `[..., 4]`."""
     low, high = box[..., :2], box[..., :2] + box[..., 2:]
     left, top, right, bottom = low[..., 0], low[..., 1], high[..., 0], high[..., 1]
@@ -28,13 +28,13 @@ def box_corners(box: Array) -> Array:
                       jnp.stack([right, bottom], -1), jnp.stack([left, bottom], -1)], axis=-2)
 
 
-def min_max(region: Region) -> Array:
+def min_max(region: Region) -> Float[Array, "4 2"]:
     """The upright rectangle round a region, through its outermost pixel centres: `[4, 2]`."""
     low, high = jnp.min(region.points, axis=0), jnp.max(region.points, axis=0)
     return box_corners(jnp.concatenate([low, high - low]))
 
 
-def min_area(region: Region) -> Array:
+def min_area(region: Region) -> Float[Array, "4 2"]:
     """The rectangle of least area round a region's pixel centres, at any angle: `[4, 2]`.
 
     One side of it lies on an edge of the convex hull (Freeman and Shapira 1975). From each row's left end the
@@ -64,7 +64,7 @@ def min_area(region: Region) -> Array:
     return _corners(centre, jnp.where(steep, size[::-1], size), upright)
 
 
-def best_overlap(region: Region) -> Array:
+def best_overlap(region: Region) -> Float[Array, "4 2"]:
     """The rectangle, at any angle, that overlaps a region best (intersection over union): `[4, 2]`.
 
     The automatic box of VOT2016, called Opt in the SiamMask paper. Overlap is an area, so here each pixel is the

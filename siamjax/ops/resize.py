@@ -5,12 +5,12 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 
-from siamjax.types import Array
+from siamjax.types import Array, Float, Int
 
 CUBIC_A = -0.75  # OpenCV's Keys kernel
 
 
-def cubic_taps(source: int, target: int) -> tuple[np.ndarray, np.ndarray]:
+def cubic_taps(source: int, target: int) -> tuple[Int[np.ndarray, "{target} 4"], Float[np.ndarray, "{target} 4"]]:
     """Tap indices and float32 weights, `[target, 4]` each, of a cubic resize along one axis."""
     x = ((np.arange(target) + 0.5) * (source / target) - 0.5).astype(np.float32)
     floor = np.floor(x).astype(np.int64)
@@ -27,7 +27,7 @@ def cubic_taps(source: int, target: int) -> tuple[np.ndarray, np.ndarray]:
     return index, np.concatenate([weights, last], axis=-1)
 
 
-def cubic(response: Array, size: int) -> Array:
+def cubic(response: Float[Array, "*N R R"], size: int) -> Float[Array, "*N {size} {size}"]:
     """Resizes maps `[..., R, R]` to `[..., size, size]`, float32, bicubic with a = -0.75, border replicated.
 
     The taps are summed in OpenCV's order, columns first: neighbouring cells near a peak differ by 1e-7, so

@@ -7,7 +7,7 @@ import functools
 import jax.numpy as jnp
 from jax import lax
 
-from siamjax.types import Array
+from siamjax.types import Array, Float
 
 
 def taps(x: Array, axis: int, size: int, stride: int = 1, dilation: int = 1) -> list[Array]:
@@ -21,14 +21,14 @@ def add(parts: list[Array]) -> Array:
     return functools.reduce(jnp.add, parts)
 
 
-def depthwise(x: Array, kernel: Array, *, stride: int = 1, dilation: int = 1) -> Array:
+def depthwise(x: Float[Array, "B H W C"], kernel: Float[Array, "_ h w C"], *, stride: int = 1,
+              dilation: int = 1) -> Float[Array, "B _ _ C"]:
     """Valid correlation of each channel with its own kernel, as multiply-adds of whole slices.
 
     Sums over the kernel's rows for each of its columns first, then over these columns, shifted: that touches
     `h + w` slices of the input's size, not `h * w`.
 
     Args:
-      x: `[B, H, W, C]`.
       kernel: `[b, h, w, C]`, with `b` = B, or 1 for one kernel against all.
     Returns:
       `[B, H', W', C]`.
@@ -40,7 +40,8 @@ def depthwise(x: Array, kernel: Array, *, stride: int = 1, dilation: int = 1) ->
     return add([taps(column, 2, width, stride, dilation)[j] for j, column in enumerate(columns)])
 
 
-def convolve(x: Array, kernel: Array, *, stride: int = 1) -> Array:
+def convolve(x: Float[Array, "B H W C"], kernel: Float[Array, "h w C O"], *,
+             stride: int = 1) -> Float[Array, "B _ _ O"]:
     """Valid convolution of few channels, `[B, H, W, C]` with `[h, w, C, O]`, as `h * w * C` multiply-adds.
 
     Each takes one number of the input times all features of a tap: nothing is copied, and XLA makes one loop of it.

@@ -13,15 +13,15 @@ from jax import lax
 
 from siamjax.ops.lanes import as_batch
 from siamjax.ops.shifted import taps
-from siamjax.types import Array
+from siamjax.types import Array, Float
 
 STRIDE = 2
 BAND_ROWS = 4  # output rows a band
 
 
 @as_batch
-def convolve(x: Array, kernel: Array, *, padding: int = 0,
-             precision: lax.Precision = lax.Precision.HIGHEST) -> Array:
+def convolve(x: Float[Array, "B H W C"], kernel: Float[Array, "k k C O"], *, padding: int = 0,
+             precision: lax.Precision = lax.Precision.HIGHEST) -> Float[Array, "B _ _ O"]:
     """Stride-2 convolution of `x` `[B, H, W, C]` with `[k, k, C, O]`; returns `[B, H', W', O]`."""
     rows, columns = _output_sides(x, kernel.shape[0], padding)
     cut, bands = _bands(x, kernel.shape[0], padding)
@@ -31,8 +31,8 @@ def convolve(x: Array, kernel: Array, *, padding: int = 0,
     return y.reshape(len(x), bands * BAND_ROWS, columns, -1)[:, :rows]
 
 
-def kernel_gradient(x: Array, kernel: Array, dy: Array, *, padding: int = 0,
-                    precision: lax.Precision = lax.Precision.HIGHEST) -> Array:
+def kernel_gradient(x: Float[Array, "B H W C"], kernel: Float[Array, "k k C O"], dy: Float[Array, "B _ _ O"], *,
+                    padding: int = 0, precision: lax.Precision = lax.Precision.HIGHEST) -> Float[Array, "k k C O"]:
     """Gradient of a loss in `kernel`, given `dy`, its gradient in the output."""
     rows, columns, features = dy.shape[1:]
     cut, bands = _bands(x, kernel.shape[0], padding)

@@ -13,7 +13,7 @@ import numpy as np
 from siamjax import fields
 from siamjax.errors import ConfigError, DataError
 from siamjax.fields import Length, Pixels
-from siamjax.types import Array
+from siamjax.types import Array, Float, Int, Real
 
 GREY = (0.299, 0.587, 0.114)  # of ITU-R BT.601
 MODALITIES = ("image", "sketch", "words")
@@ -47,7 +47,7 @@ class View:
         channels = 3 if self.modality == "image" else 1
         return jax.ShapeDtypeStruct((count, self.size, self.size, channels), jnp.float32)
 
-    def tokens(self, text: str) -> np.ndarray:
+    def tokens(self, text: str) -> Int[np.ndarray, " _"]:
         """`[size]` int32 tokens of a short text; case and punctuation do not count, filled up with 0.
 
         Raises:
@@ -64,7 +64,7 @@ class View:
         return np.array(tokens + [0] * (self.size - len(tokens)), np.int32)
 
 
-def edge_sketch(image: Array) -> Array:
+def edge_sketch(image: Real[Array, "*N H W 3"]) -> Float[Array, "*N H W 1"]:
     """Edges of RGB images `[..., H, W, 3]`, 0..255, as `[..., H, W, 1]` float32: 0 none, towards 255 strong.
 
     Strength is that of a smoothed Sobel gradient relative to the image's mean one, so light and contrast have little

@@ -17,7 +17,7 @@ import numpy as np
 from jax import lax
 
 from siamjax.ops.lanes import as_batch
-from siamjax.types import Array
+from siamjax.types import Array, Float
 
 Kernel = TypeVar("Kernel", jax.Array, np.ndarray)
 TILE = 2  # outputs a tile and axis; larger tiles need fewer products but round ten times worse
@@ -28,7 +28,7 @@ POINTS = {3: (0.0, 1.0, -1.0), 5: (0.0, 11 / 16, -11 / 16, 1.5, -1.5)}
 
 
 @functools.cache
-def transforms(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def transforms(size: int) -> tuple[Float[np.ndarray, "2 n"], Float[np.ndarray, "n {size}"], Float[np.ndarray, "n n"]]:
     """Float64 matrices of the 1D algorithm: output `[2, n]`, kernel `[n, size]`, input `[n, n]`.
 
     `output @ ((kernel @ g) * (input @ d))` is the valid correlation of `d` `[n]` with `g` `[size]`.
@@ -62,8 +62,8 @@ def transform_kernel(kernel: Kernel) -> Kernel:
 
 
 @as_batch
-def convolve(x: Array, transformed: Array, *, padding: int = 0, dilation: int = 1,
-             precision: lax.Precision = lax.Precision.HIGHEST) -> Array:
+def convolve(x: Float[Array, "B H W C"], transformed: Float[Array, "n C O"], *, padding: int = 0, dilation: int = 1,
+             precision: lax.Precision = lax.Precision.HIGHEST) -> Float[Array, "B _ _ O"]:
     """Stride-1 convolution of `x` `[B, H, W, C]` with a transformed kernel `[n * n, C, O]`.
 
     Returns `[B, H + 2p - (r-1)d, W + 2p - (r-1)d, O]`, equal to the plain convolution up to rounding
@@ -83,8 +83,9 @@ def convolve(x: Array, transformed: Array, *, padding: int = 0, dilation: int = 
     return y.reshape(-1, *sides, features)
 
 
-def kernel_gradient(x: Array, dy: Array, size: int, *, padding: int = 0, dilation: int = 1,
-                    precision: lax.Precision = lax.Precision.HIGHEST) -> Array:
+def kernel_gradient(x: Float[Array, "B H W C"], dy: Float[Array, "B _ _ O"], size: int, *, padding: int = 0,
+                    dilation: int = 1,
+                    precision: lax.Precision = lax.Precision.HIGHEST) -> Float[Array, "{size} {size} C O"]:
     """Gradient `[r, r, C, O]` of a loss in the plain kernel, given `dy`, its gradient in the output."""
     n = size + TILE - 1
 

@@ -15,16 +15,16 @@ from jax import lax
 
 from siamjax.errors import ConfigError
 from siamjax.ops import shifted
-from siamjax.types import Array
+from siamjax.types import Array, Float
 
 
-def dense(z: Array, x: Array, *, lowering: str = "auto",
-          precision: lax.Precision = lax.Precision.HIGHEST) -> Array:
+def dense(z: Float[Array, "#B h w C"], x: Float[Array, "B H W C"], *, lowering: str = "auto",
+          precision: lax.Precision = lax.Precision.HIGHEST) -> Float[Array, "B H-h+1 W-w+1"]:
     """Correlates over all channels.
 
     Args:
       z: `[B, h, w, C]` exemplar features, or `[1, h, w, C]` for one exemplar against all searches.
-      x: `[B, H, W, C]` search features, with `H >= h` and `W >= w`.
+      x: search features, with `H >= h` and `W >= w`.
       lowering: "auto", "lax" or "fast".
       precision: of the products.
     Returns:
@@ -34,14 +34,14 @@ def dense(z: Array, x: Array, *, lowering: str = "auto",
     return upchannel(z, x, lowering=lowering, precision=precision)[..., 0]
 
 
-def upchannel(z: Array, x: Array, *, lowering: str = "auto",
-              precision: lax.Precision = lax.Precision.HIGHEST) -> Array:
+def upchannel(z: Float[Array, "#B h w _"], x: Float[Array, "B H W C"], *, lowering: str = "auto",
+              precision: lax.Precision = lax.Precision.HIGHEST) -> Float[Array, "B H-h+1 W-w+1 O"]:
     """Correlates over all channels with several kernels a sample.
 
     Args:
       z: `[B, h, w, O * C]` exemplar features, output-major: kernel `o` is `z[..., o * C:(o + 1) * C]`; a
         batch of one is compared with every search.
-      x: `[B, H, W, C]` search features, with `H >= h` and `W >= w`.
+      x: search features, with `H >= h` and `W >= w`.
       lowering, precision: as in `dense`.
     Returns:
       `[B, H-h+1, W-w+1, O]` response.
@@ -55,13 +55,13 @@ def upchannel(z: Array, x: Array, *, lowering: str = "auto",
                     functools.partial(_upchannel_fast, precision=precision), *_broadcast(kernels, x))
 
 
-def depthwise(z: Array, x: Array, *, lowering: str = "auto",
-              precision: lax.Precision = lax.Precision.HIGHEST) -> Array:
+def depthwise(z: Float[Array, "#B h w C"], x: Float[Array, "B H W C"], *, lowering: str = "auto",
+              precision: lax.Precision = lax.Precision.HIGHEST) -> Float[Array, "B H-h+1 W-w+1 C"]:
     """Correlates each search channel with the same exemplar channel.
 
     Args:
       z: `[B, h, w, C]` exemplar features, or `[1, h, w, C]` for one exemplar against all searches.
-      x: `[B, H, W, C]` search features, with `H >= h` and `W >= w`.
+      x: search features, with `H >= h` and `W >= w`.
       lowering, precision: as in `dense`.
     Returns:
       `[B, H-h+1, W-w+1, C]` response.
@@ -73,14 +73,14 @@ def depthwise(z: Array, x: Array, *, lowering: str = "auto",
                     lambda z, x: shifted.depthwise(x, z), *_broadcast(z, x))
 
 
-def pixelwise(z: Array, x: Array, *, lowering: str = "auto",
-              precision: lax.Precision = lax.Precision.HIGHEST) -> Array:
+def pixelwise(z: Float[Array, "#B h w C"], x: Float[Array, "B H W C"], *, lowering: str = "auto",
+              precision: lax.Precision = lax.Precision.HIGHEST) -> Float[Array, "B H W h*w"]:
     """Correlates over all channels with every pixel of the exemplar for itself.
 
     Args:
-      z: `[B, h, w, C]` exemplar features, each of whose pixels is a 1x1 kernel; a batch of one is compared with
+      z: exemplar features, each of whose pixels is a 1x1 kernel; a batch of one is compared with
         every search.
-      x: `[B, H, W, C]` search features.
+      x: search features.
       lowering, precision: as in `dense`.
     Returns:
       `[B, H, W, h * w]` response; the exemplar's pixels row by row.

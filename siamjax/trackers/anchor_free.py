@@ -15,7 +15,7 @@ from siamjax.ops.points import PointConfig
 from siamjax.trackers import siamrpn
 from siamjax.trackers.base import hold, where_needed
 from siamjax.trackers.siamrpn import Proposal, SiamRPNConfig, SiamRPNTracker, State
-from siamjax.types import Array, ArrayLike, Frame, Params
+from siamjax.types import Array, ArrayLike, Float, Frame, Params, Real, UInt8
 
 WHOLE_MIN_SIDE = 3.0  # px, the least side of a box of whole pixels (FEAR)
 
@@ -89,12 +89,12 @@ class AnchorFreeTracker(SiamRPNTracker):
 
     config: AnchorFreeConfig = AnchorFreeConfig()
 
-    def init(self, params: Params, frame: Frame | ArrayLike, box: ArrayLike) -> State:
+    def init(self, params: Params, frame: Frame | UInt8[ArrayLike, "H W 3"], box: Real[ArrayLike, "4"]) -> State:
         """State after the first frame; `box` `[4]` is `xywh`, frame pixels."""
         frame, box = siamrpn.as_frame(frame), jnp.asarray(box, jnp.float32)
         return super().init(params, frame, whole_box(box, frame) if self.config.whole_pixels else box)
 
-    def exemplar(self, state: State, frame: Frame) -> Array:
+    def exemplar(self, state: State, frame: Frame) -> Float[Array, "S S 3"]:
         if not self.config.squeezed:
             return super().exemplar(state, frame)
         return self.cut(state, frame, self.config.context, self.config.exemplar_size)[0]
@@ -112,11 +112,11 @@ class AnchorFreeTracker(SiamRPNTracker):
         return where_needed(unsure, surer, near, params, state, frame, near)
 
     def search(self, params: Params, state: State, frame: Frame, search_size: int | None = None,
-               window_influence: Array | None = None) -> Proposal:
+               window_influence: Float[Array, ""] | None = None) -> Proposal:
         return self.look(params, state, frame, search_size, window_influence)
 
     def look(self, params: Params, state: State, frame: Frame, search_size: int | None = None,
-             window_influence: Array | None = None, zoom: float = 1.0) -> Proposal:
+             window_influence: Float[Array, ""] | None = None, zoom: float = 1.0) -> Proposal:
         """The best proposal in a crop of `search_size` pixels, which shows `zoom` times as much a side as usual."""
         config = self.config
         if not config.squeezed:
@@ -130,7 +130,8 @@ class AnchorFreeTracker(SiamRPNTracker):
         proposal = siamrpn.choose(config, state, scale, window_influence, cls[0], loc[0])
         return proposal.replace(offset=proposal.offset + middle - state.centre)
 
-    def cut(self, state: State, frame: Frame, margin: float, size: int) -> tuple[Array, Array, Array]:
+    def cut(self, state: State, frame: Frame, margin: float,
+            size: int) -> tuple[Float[Array, "{size} {size} 3"], Float[Array, "2"], Float[Array, "2"]]:
         """A squeezed crop round the target.
 
         Returns:
@@ -158,13 +159,13 @@ class AnchorFreeTracker(SiamRPNTracker):
         centre, size = boxes.centre_and_size(whole_box(box, frame), half_pixel=False)
         return state.replace(centre=centre, size=size)
 
-    def box(self, state: State) -> Array:
+    def box(self, state: State) -> Float[Array, "4"]:
         # NanoTrack takes a centre by (w - 1) / 2 and gives its answer by w / 2.
         half_pixel = self.config.half_pixel and self.config.resampling != "reference"
         return boxes.join(state.centre, state.size, half_pixel=half_pixel)
 
 
-def whole_box(box: Array, frame: Frame) -> Array:
+def whole_box(box: Float[Array, "4"], frame: Frame) -> Float[Array, "4"]:
     """A box `[4]` `xywh` moved and cut into the frame, its numbers cut to whole ones, sides `WHOLE_MIN_SIDE` or more.
 
     Source: FEARTracker, utils.py `clamp_bbox`.

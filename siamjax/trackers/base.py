@@ -14,7 +14,7 @@ from flax import struct
 from jax import lax
 from jax.custom_batching import custom_vmap
 
-from siamjax.types import Array, ArrayLike, Frame, Leaf, Params, Tree
+from siamjax.types import Array, ArrayLike, Bool, Frame, Leaf, Params, Real, Tree, UInt8
 
 
 @struct.dataclass
@@ -72,11 +72,11 @@ class Tracker(Protocol):
     @property
     def config(self) -> Any: ...
 
-    def init(self, params: Params, frame: Frame | ArrayLike, box: ArrayLike) -> Tree:
+    def init(self, params: Params, frame: Frame | UInt8[ArrayLike, "H W 3"], box: Real[ArrayLike, "4"]) -> Tree:
         """State after the first frame, whose `box` `[4]` is `xywh` in frame pixels."""
         ...
 
-    def step(self, params: Params, state: Tree, frame: Frame | ArrayLike) -> tuple[Tree, Output]:
+    def step(self, params: Params, state: Tree, frame: Frame | UInt8[ArrayLike, "H W 3"]) -> tuple[Tree, Output]:
         """State and answer after one more frame."""
         ...
 
@@ -130,7 +130,7 @@ def mask_rule_of(tracker: Any) -> MaskRule | None:
     return mask_rule_of(inner) if own is None and inner is not None else own
 
 
-def as_frame(frame: Frame | ArrayLike) -> Frame:
+def as_frame(frame: Frame | UInt8[ArrayLike, "H W 3"]) -> Frame:
     """A `Frame` of a bare image `[H, W, 3]`, whose extent is its shape; a `Frame` as it is."""
     if isinstance(frame, Frame):
         return Frame(jnp.asarray(frame.pixels), jnp.asarray(frame.extent), jnp.asarray(frame.valid))
@@ -138,19 +138,18 @@ def as_frame(frame: Frame | ArrayLike) -> Frame:
     return Frame(pixels, jnp.array(pixels.shape[:2], jnp.int32), jnp.array(True))
 
 
-def hold(valid: Array, new: Tree, old: Tree) -> Tree:
+def hold(valid: Bool[Array, ""], new: Tree, old: Tree) -> Tree:
     """The tree `new` where `valid`, e.g. where the frame was decoded, else `old`."""
     return jax.tree.map(lambda a, b: jnp.where(valid, a, b), new, old)
 
 
-def where_needed(needed: Array, compute: Callable[..., Tree], otherwise: Tree, *operands: Tree) -> Tree:
+def where_needed(needed: Bool[Array, ""], compute: Callable[..., Tree], otherwise: Tree, *operands: Tree) -> Tree:
     """The tree `compute(*operands)` where `needed`, else `otherwise`, of the same shapes.
 
     One target by itself computes only what it needs. Under `vmap` a `lax.cond` runs both sides for all lanes in every
     frame; this runs `compute` (for all of them) only in frames where one needs it.
 
     Args:
-      needed: `[]` bool.
       compute: a function of `operands` and of nothing else that is traced.
     """
     @custom_vmap

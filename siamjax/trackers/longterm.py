@@ -18,7 +18,7 @@ from siamjax.trackers.base import LoadedTracker, Output, as_frame, hold
 from siamjax.trackers.searching import Searching
 from siamjax.trackers.siamrpn import SiamRPNConfig
 from siamjax.trackers.wrapping import Outer, OuterState
-from siamjax.types import Array, ArrayLike, Frame, Params, Tree
+from siamjax.types import Array, ArrayLike, Frame, Params, Real, Tree, UInt8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,13 +95,15 @@ class LongTerm:
         """The tracker that looks and moves."""
         return self.config.inner.build(self.net)
 
-    def init(self, params: Params, frame: Frame | ArrayLike, box: ArrayLike) -> LongTermState:
+    def init(self, params: Params, frame: Frame | UInt8[ArrayLike, "H W 3"],
+             box: Real[ArrayLike, "4"]) -> LongTermState:
         """State after the first frame; `box` `[4]` is `xywh`, frame pixels."""
         state = self.inner.init(params, frame, box)
         shown = self.inner.answer(state).replace(box=jnp.asarray(box, jnp.float32), lost=jnp.array(False))
         return LongTermState(inner=state, lost=jnp.array(False), shown=shown, settings=riding.numbers(self.config))
 
-    def step(self, params: Params, state: LongTermState, frame: Frame | ArrayLike) -> tuple[LongTermState, Output]:
+    def step(self, params: Params, state: LongTermState,
+             frame: Frame | UInt8[ArrayLike, "H W 3"]) -> tuple[LongTermState, Output]:
         """State and answer after `frame`."""
         frame, settings, inner = as_frame(frame), state.settings, self.inner
 

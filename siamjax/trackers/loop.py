@@ -22,21 +22,21 @@ from siamjax.ops import boxes as box_ops
 from siamjax.ops import frames as frame_ops
 from siamjax.trackers.base import Output, Result, Tracker
 from siamjax.trackers.record import Image, OnFrame, Record, cut
-from siamjax.types import ArrayLike, Boxes, Frame, Params, Tree
+from siamjax.types import ArrayLike, Boxes, Frame, Params, Real, Tree
 
 CHUNK = 16  # frames at most
 CHUNK_BYTES = 32 << 20  # of padded pixels at most, so that large frames take shorter chunks
 
 
 @functools.partial(jax.jit, static_argnames=("tracker", "shared"))
-def start(tracker: Tracker, params: Params, frame: Frame, boxes: ArrayLike, *, shared: bool) -> Tree:
+def start(tracker: Tracker, params: Params, frame: Frame, boxes: Real[ArrayLike, "N 4"], *, shared: bool) -> Tree:
     """States of all lanes after their first frame.
 
     Args:
       tracker: static; equal trackers share the compilation.
       params: of its net.
       frame: one frame for all lanes if `shared` (targets of a video), else one a lane `[N, ...]` (videos).
-      boxes: `[N, 4]` float32 `xywh`.
+      boxes: `xywh`.
       shared: whether the lanes look at one frame.
     """
     return jax.vmap(functools.partial(tracker.init, params), in_axes=(None if shared else 0, 0))(frame, boxes)

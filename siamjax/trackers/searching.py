@@ -7,7 +7,7 @@ from typing import Protocol
 from flax import linen as nn
 
 from siamjax.trackers.base import Output, hold
-from siamjax.types import Array, ArrayLike, Frame, Params, Tree
+from siamjax.types import Array, ArrayLike, Float, Frame, Params, Real, Tree, UInt8
 
 
 class Searching(Protocol):
@@ -22,7 +22,7 @@ class Searching(Protocol):
     @property
     def config(self) -> Tree: ...
 
-    def init(self, params: Params, frame: Frame | ArrayLike, box: ArrayLike) -> Tree:
+    def init(self, params: Params, frame: Frame | UInt8[ArrayLike, "H W 3"], box: Real[ArrayLike, "4"]) -> Tree:
         """State after the first frame; `box` `[4]` is `xywh`, frame pixels."""
         ...
 
@@ -31,12 +31,12 @@ class Searching(Protocol):
         ...
 
     def search(self, params: Params, state: Tree, frame: Frame, search_size: int | None = None,
-               window_influence: Array | None = None) -> Tree:
+               window_influence: Float[Array, ""] | None = None) -> Tree:
         """The best proposal in one crop round the last place.
 
         Args:
           search_size: of the crop, pixels; more of them show more of the frame. None for that of the settings.
-          window_influence: `[]` weight of the cosine window, 0..1; None for that of the settings.
+          window_influence: weight of the cosine window, 0..1; None for that of the settings.
         """
         ...
 
@@ -60,7 +60,7 @@ class Searching(Protocol):
         """The answer of a state, as if the frame was valid."""
         ...
 
-    def exemplar(self, state: Tree, frame: Frame) -> Array:
+    def exemplar(self, state: Tree, frame: Frame) -> Float[Array, "S S 3"]:
         """The exemplar crop round the target of `state`, `[S, S, 3]`, `S = exemplar_size`."""
         ...
 

@@ -16,7 +16,7 @@ from siamjax.fields import RIDES, Factor, Margin, Pixels, Share, Stride, Within
 from siamjax.ops import boxes, crops, resize
 from siamjax.trackers import postprocess, riding
 from siamjax.trackers.base import Output, as_frame, hold
-from siamjax.types import Array, ArrayLike, Frame, Params, Tree
+from siamjax.types import Array, ArrayLike, Float, Frame, Params, Real, Tree, UInt8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +115,7 @@ class SiamFCTracker:
     net: nn.Module
     config: SiamFCConfig = SiamFCConfig()
 
-    def init(self, params: Params, frame: Frame | ArrayLike, box: ArrayLike) -> State:
+    def init(self, params: Params, frame: Frame | UInt8[ArrayLike, "H W 3"], box: Real[ArrayLike, "4"]) -> State:
         """State after the first frame; `box` `[4]` is `xywh`, frame pixels."""
         frame, config = as_frame(frame), self.config
         centre, size = boxes.centre_and_size(jnp.asarray(box, jnp.float32), half_pixel=True)
@@ -130,7 +130,7 @@ class SiamFCTracker:
             state = state.replace(first_peak=jnp.maximum(jnp.max(middle), 1e-6))
         return state
 
-    def step(self, params: Params, state: State, frame: Frame | ArrayLike) -> tuple[State, Output]:
+    def step(self, params: Params, state: State, frame: Frame | UInt8[ArrayLike, "H W 3"]) -> tuple[State, Output]:
         """State and answer after `frame`."""
         frame = as_frame(frame)
         responses = self._responses(params, state, frame, self.factors)
@@ -173,13 +173,13 @@ class SiamFCTracker:
         return jax.nn.sigmoid(state.settings.score_scale * peak + state.settings.score_offset)
 
 
-def locate(config: SiamFCConfig, state: State, responses: Array) -> tuple[State, Array]:
+def locate(config: SiamFCConfig, state: State, responses: Float[Array, "S U U"]) -> tuple[State, Float[Array, ""]]:
     """Moves the state to the peak of the best scale.
 
     Args:
       config: what fixes shapes: scales, stride, sizes.
       state: state before the frame.
-      responses: `[S, U, U]` up-sampled raw responses, one a scale.
+      responses: up-sampled raw responses, one a scale.
     Returns:
       the moved state, and the raw peak `[]` of the chosen scale before penalty and window.
     Source: siamfc-pytorch, siamfc/siamfc.py `update`.

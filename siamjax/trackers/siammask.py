@@ -15,7 +15,7 @@ from siamjax.fields import RIDES, Factor, Share, Within
 from siamjax.ops import crops, masks, rectangles
 from siamjax.trackers import siamrpn
 from siamjax.trackers.base import MaskRule, Output
-from siamjax.types import Array, ArrayLike, Frame, Params
+from siamjax.types import Array, ArrayLike, Float, Frame, Int, Params, Real, UInt8
 
 Rectangle = Literal["min_max", "rotated", "optimised"]
 RECTANGLES = {"min_max": rectangles.min_max, "rotated": rectangles.min_area, "optimised": rectangles.best_overlap}
@@ -88,7 +88,8 @@ class SiamMaskTracker(siamrpn.SiamRPNTracker):
         """How its masks become the pixels of a frame."""
         return MaskRule(self.config.mask_threshold, self.config.mask_border)
 
-    def init(self, params: Params, frame: Frame | ArrayLike, box: ArrayLike) -> SiamMaskState:
+    def init(self, params: Params, frame: Frame | UInt8[ArrayLike, "H W 3"],
+             box: Real[ArrayLike, "4"]) -> SiamMaskState:
         """State after the first frame; `box` `[4]` is `xywh`, frame pixels."""
         state = super().init(params, frame, box)
         fields = {field.name: getattr(state, field.name) for field in dataclasses.fields(state)}
@@ -97,7 +98,7 @@ class SiamMaskTracker(siamrpn.SiamRPNTracker):
         return SiamMaskState(**fields, mask=mask, affine=affine, polygon=rectangles.box_corners(box))
 
     def search(self, params: Params, state: siamrpn.State, frame: Frame, search_size: int | None = None,
-               window_influence: Array | None = None) -> MaskProposal:
+               window_influence: Float[Array, ""] | None = None) -> MaskProposal:
         config = self.config
         search_size = config.search_size if search_size is None else search_size
         scale, (cls, loc, cues) = siamrpn.look(config, self.net, params, state, frame, search_size)
@@ -122,20 +123,20 @@ class SiamMaskTracker(siamrpn.SiamRPNTracker):
         return super().answer(state).replace(mask=state.mask, affine=state.affine, polygon=state.polygon)
 
 
-def cell_of(index: Array, grid: int) -> Array:
+def cell_of(index: Int[Array, ""], grid: int) -> Int[Array, "2"]:
     """The cell `[2]` int32 (row, column) of anchor `index` `[]`, which is `(a * G + row) * G + column`."""
     return jnp.stack(jnp.divmod(index % (grid * grid), grid)).astype(jnp.int32)
 
 
-def paste_affine(config: SiamMaskConfig, state: siamrpn.State, frame: Frame, cell: Array, grid: int,
-                 search_size: int) -> Array:
+def paste_affine(config: SiamMaskConfig, state: siamrpn.State, frame: Frame, cell: Int[Array, "2"], grid: int,
+                 search_size: int) -> Float[Array, "2 3"]:
     """From the pixels of a cell's mask to the frame's: `[2, 3]`.
 
     The mask covers the exemplar's square round its cell's centre.
 
     Args:
       state: before the frame, whose place the crop was cut round.
-      cell: `[2]` (row, column) of `grid x grid`.
+      cell: (row, column) of `grid x grid`.
       search_size: of the crop, pixels.
     Source: SiamMask, tools/test.py `siamese_track`.
     Quirks of the references, kept: the whole crop is placed by its unrounded centre, and
@@ -171,8 +172,8 @@ class DrawnConfig(Protocol):
     def rectangle(self) -> Rectangle: ...
 
 
-def polygon_of(config: DrawnConfig, mask: Array, affine: Array, frame: Frame, threshold: Array,
-               box: Array) -> Array:
+def polygon_of(config: DrawnConfig, mask: Float[Array, "m m"], affine: Float[Array, "2 3"], frame: Frame,
+               threshold: Float[Array, ""], box: Float[Array, "4"]) -> Float[Array, "4 2"]:
     """The rectangle `[4, 2]` that stands for a mask, or the corners of `box` `[4]` where it is of 100 px or less."""
     if mask.shape != (config.mask_size, config.mask_size):
         where = f"{type(config).__name__}.mask_size"

@@ -17,7 +17,7 @@ from siamjax.ops import boxes, crops
 from siamjax.ops.anchors import AnchorConfig
 from siamjax.trackers import postprocess, riding, searching
 from siamjax.trackers.base import Output, as_frame
-from siamjax.types import Array, ArrayLike, Frame, Params, Tree
+from siamjax.types import Array, ArrayLike, Float, Frame, Params, Real, Tree, UInt8
 
 MIN_SIDE = 10.0  # px, the least width and height of an answer (PySOT)
 # A first proposal that overlaps the given box by less is not of it, and corrects nothing.
@@ -145,7 +145,7 @@ class SiamRPNTracker:
     net: nn.Module
     config: SiamRPNConfig = SiamRPNConfig()
 
-    def init(self, params: Params, frame: Frame | ArrayLike, box: ArrayLike) -> State:
+    def init(self, params: Params, frame: Frame | UInt8[ArrayLike, "H W 3"], box: Real[ArrayLike, "4"]) -> State:
         """State after the first frame; `box` `[4]` is `xywh`, frame pixels."""
         frame = as_frame(frame)
         centre, size = boxes.centre_and_size(jnp.asarray(box, jnp.float32), half_pixel=self.config.half_pixel)
@@ -157,11 +157,11 @@ class SiamRPNTracker:
             return state
         return state.replace(correction=correction(state, self.search(params, state, frame)))
 
-    def step(self, params: Params, state: State, frame: Frame | ArrayLike) -> tuple[State, Output]:
+    def step(self, params: Params, state: State, frame: Frame | UInt8[ArrayLike, "H W 3"]) -> tuple[State, Output]:
         """State and answer after `frame`."""
         return searching.step(self, params, state, as_frame(frame))
 
-    def exemplar(self, state: State, frame: Frame) -> Array:
+    def exemplar(self, state: State, frame: Frame) -> Float[Array, "S S 3"]:
         """The exemplar crop round the target of `state`, `[S, S, 3]`, `S = exemplar_size`."""
         side = crops.context_side(state.size[0], state.size[1], self.config.context)
         return cut(self.config, state, frame, side, self.config.exemplar_size)
@@ -170,7 +170,7 @@ class SiamRPNTracker:
         return self.search(params, state, frame)
 
     def search(self, params: Params, state: State, frame: Frame, search_size: int | None = None,
-               window_influence: Array | None = None) -> Proposal:
+               window_influence: Float[Array, ""] | None = None) -> Proposal:
         scale, (cls, loc, *_) = look(self.config, self.net, params, state, frame, search_size)
         return choose(self.config, state, scale, window_influence, cls[0], loc[0])
 
@@ -186,7 +186,7 @@ class SiamRPNTracker:
     def clip(self, state: State, frame: Frame) -> State:
         return clip(state, frame)
 
-    def box(self, state: State) -> Array:
+    def box(self, state: State) -> Float[Array, "4"]:
         """The answer `[4]`, `xywh`, frame pixels."""
         return boxes.join(state.centre, state.size, half_pixel=self.config.half_pixel)
 
@@ -195,7 +195,8 @@ class SiamRPNTracker:
                       valid=jnp.array(True))
 
 
-def cut(config: SiamRPNConfig, state: State, frame: Frame, side: Array, size: int) -> Array:
+def cut(config: SiamRPNConfig, state: State, frame: Frame, side: Float[Array, ""],
+        size: int) -> Float[Array, "{size} {size} 3"]:
     """Crop `[size, size, 3]` of the square of `side` frame pixels round the target, in the net's channel order."""
     crop = crops.crop(frame, state.centre, side, size, state.mean, rule=config.crop_rule,
                       resampling=config.resampling)
@@ -203,7 +204,7 @@ def cut(config: SiamRPNConfig, state: State, frame: Frame, side: Array, size: in
 
 
 def look(config: SiamRPNConfig, net: nn.Module, params: Params, state: State, frame: Frame,
-         search_size: int | None = None, zoom: float = 1.0) -> tuple[Array, Tree]:
+         search_size: int | None = None, zoom: float = 1.0) -> tuple[Float[Array, ""], Tree]:
     """Outputs of the net for a crop round the last place, with `zoom` times the usual side in the frame.
 
     A crop of more pixels than `config.search_size` shows more of the frame at the same scale.
@@ -218,15 +219,15 @@ def look(config: SiamRPNConfig, net: nn.Module, params: Params, state: State, fr
     return config.exemplar_size / side, net.apply(params, kernels, crop[None], method="detect")
 
 
-def choose(config: SiamRPNConfig, state: State, scale: Array, window_influence: Array | None, cls: Array,
-           loc: Array) -> Proposal:
+def choose(config: SiamRPNConfig, state: State, scale: Float[Array, ""] | Float[Array, "2"],
+           window_influence: Float[Array, ""] | None, cls: Float[Array, "N 2"], loc: Float[Array, "N 4"]) -> Proposal:
     """The best of all proposals, by penalised score and window.
 
     Args:
       config: what fixes shapes: the anchors.
       state: state before the frame.
       scale: `[]` crop pixels a frame pixel, or `[2]` of x and of y.
-      window_influence: `[]` weight of the window, 0..1; None for that of the settings.
+      window_influence: weight of the window, 0..1; None for that of the settings.
       cls, loc: `[N, 2]` logits and `[N, 4]` deltas, `N = A * G * G`.
     Source: PySOT, pysot/tracker/siamrpn_tracker.py `track`. Of equal scores the first index wins.
     """
@@ -245,14 +246,14 @@ def choose(config: SiamRPNConfig, state: State, scale: Array, window_influence: 
                     rate=penalty[best] * score[best] * state.settings.lr, index=best.astype(jnp.int32))
 
 
-def calibrated(config: SiamRPNConfig, settings: Tree, score: Array) -> Array:
+def calibrated(config: SiamRPNConfig, settings: Tree, score: Float[Array, ""]) -> Float[Array, ""]:
     """The calibrated foreground probability `[]`, see `SiamRPNConfig.score_scale`."""
     if not config.calibrates:
         return score
     return jax.nn.sigmoid(settings.score_scale * postprocess.log_odds(score) + settings.score_offset)
 
 
-def correction(state: State, proposal: Proposal) -> Array:
+def correction(state: State, proposal: Proposal) -> Float[Array, "4"]:
     """The correction that turns the proposal of the first frame into the given box, see `State.correction`.
 
     A net proposes what it takes for the object: the whole dog where the box was drawn round its body. What it is

@@ -19,7 +19,7 @@ from siamjax.trackers.base import Output, as_frame
 from siamjax.trackers.searching import Searching
 from siamjax.trackers.siamrpn import SiamRPNConfig
 from siamjax.trackers.wrapping import Outer, OuterState
-from siamjax.types import Array, ArrayLike, Frame, Params, Tree
+from siamjax.types import Array, ArrayLike, Float, Frame, Params, Real, Tree, UInt8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,14 +103,16 @@ class Verified:
         """The tracker that looks and moves."""
         return self.config.inner.build(self.net)
 
-    def init(self, params: Params, frame: Frame | ArrayLike, box: ArrayLike) -> VerifiedState:
+    def init(self, params: Params, frame: Frame | UInt8[ArrayLike, "H W 3"],
+             box: Real[ArrayLike, "4"]) -> VerifiedState:
         """State after the first frame; `box` `[4]` is `xywh`, frame pixels."""
         state = self.inner.init(params, frame, box)
         given = self.embed(params, state, as_frame(frame))
         return VerifiedState(inner=state, identity=jnp.stack([given, given]), score=jnp.float32(1),
                              settings=riding.numbers(self.config))
 
-    def step(self, params: Params, state: VerifiedState, frame: Frame | ArrayLike) -> tuple[VerifiedState, Output]:
+    def step(self, params: Params, state: VerifiedState,
+             frame: Frame | UInt8[ArrayLike, "H W 3"]) -> tuple[VerifiedState, Output]:
         """State and answer after `frame`."""
         return searching.step(self, params, state, as_frame(frame))
 
@@ -118,7 +120,7 @@ class Verified:
         return self.inner.find(params, state.inner, frame)
 
     def search(self, params: Params, state: VerifiedState, frame: Frame, search_size: int | None = None,
-               window_influence: Array | None = None) -> Tree:
+               window_influence: Float[Array, ""] | None = None) -> Tree:
         return self.inner.search(params, state.inner, frame, search_size, window_influence)
 
     def judge(self, params: Params, state: VerifiedState, proposal: Tree, frame: Frame) -> VerifiedProposal:
@@ -147,15 +149,15 @@ class Verified:
         return self.inner.answer(state.inner).replace(score=state.score,
                                                       lost=state.score < state.settings.lost_threshold)
 
-    def exemplar(self, state: VerifiedState, frame: Frame) -> Array:
+    def exemplar(self, state: VerifiedState, frame: Frame) -> Float[Array, "S S 3"]:
         return self.inner.exemplar(state.inner, frame)
 
-    def embed(self, params: Params, inner: Tree, frame: Frame) -> Array:
+    def embed(self, params: Params, inner: Tree, frame: Frame) -> Float[Array, " C"]:
         """Embedding `[C]` of what is in the exemplar crop round the place of a state of the tracker within."""
         crop = self.inner.exemplar(inner, frame)
         return embed_object(self.net, params, crop[None], self.config.stage)[0]
 
 
-def distance_of(embedding: Array, identity: Array) -> Array:
+def distance_of(embedding: Float[Array, " C"], identity: Float[Array, "2 C"]) -> Float[Array, ""]:
     """Mean distance `[]`, 0 to 2, of an embedding `[C]` from the two of the target `[2, C]`."""
     return distances.euclidean(embedding[None], identity).mean()

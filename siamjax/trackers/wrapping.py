@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from siamjax.types import Array, Tree
+from siamjax.types import Array, Float, Tree
 
 
 class Outer:
@@ -39,13 +39,13 @@ class OuterState:
     inner: Tree
 
     @property
-    def mask(self) -> Array:
+    def mask(self) -> Float[Array, "..."]:
         return self.inner.mask
 
     @property
-    def affine(self) -> Array:
+    def affine(self) -> Float[Array, "..."]:
         return self.inner.affine
 
     @property
-    def polygon(self) -> Array:
+    def polygon(self) -> Float[Array, "..."]:
         return self.inner.polygon

@@ -131,6 +131,7 @@ def test_towers_of_one_description_share_no_parameters():
     assert net == PseudoSiamese(Tower(ALEX), Tower(ALEX))
 
 
+@pytest.mark.usefixtures("no_shape_checks")
 def test_towers_whose_embeddings_cannot_be_compared_are_an_error():
     with pytest.raises(ConfigError, match="embeddings of 5 and of 6 numbers"):
         init(pseudo(EmbeddingHead(6)), images(), images(channels=1))

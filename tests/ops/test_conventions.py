@@ -165,6 +165,7 @@ def test_the_box_before_stands_for_one_without_a_size():
     assert (boxes[2:4, 2:] == 0).all()
 
 
+@pytest.mark.usefixtures("no_shape_checks")
 def test_an_absence_list_of_another_length_is_refused():
     with pytest.raises(DataError, match="absence list for 10 frames"):
         metrics.score_sequence(walk(), walk(), visible=np.ones(9, bool))

@@ -81,6 +81,7 @@ def test_cosine_does_not_see_length():
     assert float(distances.cosine(a, jnp.zeros(3))) == 1
 
 
+@pytest.mark.usefixtures("no_shape_checks")
 @pytest.mark.parametrize("name", NAMES)
 def test_embeddings_of_two_sizes_are_an_error(name):
     with pytest.raises(ConfigError, match="embeddings of 4 and of 5 numbers"):

@@ -117,6 +117,7 @@ def test_a_sequence_without_counted_frames_has_no_say():
         metrics.score_overall([nothing])
 
 
+@pytest.mark.usefixtures("no_shape_checks")
 def test_errors_name_what_is_wrong():
     with pytest.raises(DataError, match="one box a frame"):
         metrics.score_sequence(walk(3), walk(4))
