@@ -21,7 +21,7 @@ from benchmark_worker import load, write_weights
 from flax import linen as nn
 
 import siamjax
-from siamjax.nets.layers import ConvNorm
+from siamjax.nets import ConvNorm
 from siamjax.ops import conv
 from siamjax.weights import zoo
 

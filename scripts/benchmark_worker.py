@@ -23,20 +23,22 @@ from PIL import Image
 from safetensors import numpy as safetensors_numpy
 
 import siamjax
-from siamjax.data.images import read_image
+from siamjax.data import read_image
 from siamjax.ops import crops, frames, resize
-from siamjax.trackers import loop, siamfc, siamrpn
-from siamjax.trackers.base import as_frame
-from siamjax.training import replicas
-from siamjax.training.freezing import Phase
-from siamjax.training.objectives import LogisticObjective
-from siamjax.training.optim import OptimConfig, make_optimiser, make_schedule
-from siamjax.training.rpn_objective import RPNObjective
-from siamjax.training.state import new_state
-from siamjax.training.step import make_train_step
+from siamjax.trackers import as_frame, loop, siamfc, siamrpn
+from siamjax.training import (
+    LogisticObjective,
+    OptimConfig,
+    Phase,
+    RPNObjective,
+    make_optimiser,
+    make_schedule,
+    make_train_step,
+    new_state,
+    replicas,
+)
 from siamjax.types import PairBatch, TrainPair
-from siamjax.weights import conversion, zoo
-from siamjax.weights.prepare import prepare
+from siamjax.weights import conversion, prepare, zoo
 
 FRAME = 480, 640
 BOX = (270.0, 200.0, 100.0, 80.0)  # xywh, frame pixels; the baseline's target
@@ -102,7 +104,7 @@ def load(model: str, weights: Path, *, prepared: bool = True) -> tuple[Any, Any]
                                 zoo.wanted_variables(entry.tracker), where=str(weights))
     net = entry.tracker.net
     if prepared:
-        net, variables = prepare(net, variables)
+        net, variables = prepare.prepare(net, variables)
     return dataclasses.replace(entry.tracker, net=net), jax.device_put(variables)
 
 

@@ -26,16 +26,13 @@ import jax
 import numpy as np
 import tyro
 
-from siamjax import outputs
-from siamjax.cpu import tune_cpu
-from siamjax.data.readers import open_split
-from siamjax.data.sequences import Sequence
-from siamjax.evaluation import calibrate
-from siamjax.evaluation.metrics import calibration, verification
+from siamjax import outputs, tune_cpu
+from siamjax.data import Sequence, open_split
+from siamjax.evaluation import OVERLAP, Logistic, brier, calibrate, fit_logistic, log_odds, reliability, roc
 from siamjax.ops import frames as frame_ops
 from siamjax.ops import metrics
 from siamjax.trackers import siamrpn
-from siamjax.trackers.verified import distance_of
+from siamjax.trackers import verified as verified_trackers
 from siamjax.weights import zoo
 
 OTHERS = (1, 4, 8)  # places further down the list of videos, of those that a target is sought in
@@ -95,7 +92,7 @@ def proposed(tracker: Any, params: Any, state: Any, frame: Any, *, lost: bool):
     calibrated = siamrpn.calibrated(config, inner.inner.settings, proposal.score)
     found = verified.judge(params, inner, proposal.replace(score=calibrated), frame)
     moved = verified.clip(verified.follow(inner, found), frame)
-    return (state.replace(inner=moved), proposal.score, distance_of(found.embedding, inner.identity),
+    return (state.replace(inner=moved), proposal.score, verified_trackers.distance_of(found.embedding, inner.identity),
             verified.answer(moved).box)
 
 
@@ -112,13 +109,13 @@ def fit(evidence: tyro.conf.Positional[Path], /) -> None:
       evidence: file that `gather` wrote.
     """
     known = dict(np.load(evidence))
-    odds, right = calibration.log_odds(known["score"]), known["overlap"] >= calibration.OVERLAP
+    odds, right = log_odds(known["score"]), known["overlap"] >= OVERLAP
     everywhere, as_tracked = right | True, known["own"] & ~known["lost"]
     print(f"{len(right)} proposals, {right.mean():.2f} right; {as_tracked.sum()} of tracking, "
           f"{right[as_tracked].mean():.2f} right")
     print("| what | settings | Brier, error, ROC area left out | by the score as it is |\n|---|---|---|---|")
     for name, chosen, features, law in (
-            ("siamrpn_small", as_tracked, odds[:, None], calibration.fit),
+            ("siamrpn_small", as_tracked, odds[:, None], fit_logistic),
             ("siamrpn_small_lt without the distance", everywhere, odds[:, None], balanced),
             ("siamrpn_small_lt", everywhere, np.stack([odds, known["distance"]], 1), balanced)):
         x, y, video = features[chosen], right[chosen], known["video"][chosen]
@@ -132,17 +129,17 @@ def fit(evidence: tyro.conf.Positional[Path], /) -> None:
         print(f"| {name} | {settings} | {figures(held_out, truth)} | {plain} |", flush=True)
 
 
-def balanced(features: np.ndarray, right: np.ndarray) -> calibration.Logistic:
+def balanced(features: np.ndarray, right: np.ndarray) -> Logistic:
     """A fit to which right and wrong proposals weigh the same."""
     count = len(right) / 2
-    return calibration.fit(features, right, np.where(right, count / right.sum(), count / (~right).sum()))
+    return fit_logistic(features, right, np.where(right, count / right.sum(), count / (~right).sum()))
 
 
 def figures(score: np.ndarray, right: np.ndarray) -> str:
     """Brier score, both calibration errors (bins of one width, of one mass), ROC area."""
-    width, mass = (calibration.reliability(score, right, equal=equal).error for equal in ("width", "mass"))
-    area = verification.roc(-score, right).area
-    return f"{calibration.brier(score, right):.4f}, {width:.4f} ({mass:.4f}), {area:.4f}"
+    width, mass = (reliability(score, right, equal=equal).error for equal in ("width", "mass"))
+    area = roc(-score, right).area
+    return f"{brier(score, right):.4f}, {width:.4f} ({mass:.4f}), {area:.4f}"
 
 
 def show(data: Path, output: Path, models: tuple[str, ...] = ("siamfc", "siamrpn_small", "siamrpn_small_lt")) -> None:

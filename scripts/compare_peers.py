@@ -31,7 +31,7 @@ WORKER = "--worker"
 
 def main() -> None:
     arguments = parse()
-    from siamjax.data.readers.folder import read_folder
+    from siamjax.data import read_folder
     from siamjax.errors import SiamjaxError
     from siamjax.evaluation import OnePass, runner
     from siamjax.outputs import check_folder
@@ -72,8 +72,7 @@ def parse() -> argparse.Namespace:
 def run_peers(arguments: argparse.Namespace, sequences: list) -> None:
     """Tracks what has no result yet, in the peers' own environment."""
     from siamjax.errors import SourceError
-    from siamjax.evaluation.files import results
-    from siamjax.evaluation.files.inputs import Inputs
+    from siamjax.evaluation import Inputs, claim, has_run, run_stem
 
     for part in ("backbone", "head"):
         file = arguments.peers / f"nanotrackv2_{part}.onnx"
@@ -87,15 +86,15 @@ def run_peers(arguments: argparse.Namespace, sequences: list) -> None:
     inputs = Inputs(masks=False)
     for name in NAMES:
         record = {"tracker": name, "opencv": opencv, "data": str(arguments.data.resolve())}
-        results.claim(arguments.output / name, record)
+        claim(arguments.output / name, record)
         inputs.check(arguments.output / name, sequences)
-        if all(results.has_run(arguments.output / name, sequence.name) for sequence in sequences):
+        if all(has_run(arguments.output / name, sequence.name) for sequence in sequences):
             say(f"{name} is there already")
             continue
         # MIL draws at random: a process a tracker and one order of sequences, as OpenCV starts, repeat it.
         jobs = [
             {
-                "sequence": results.stem(sequence.name),
+                "sequence": run_stem(sequence.name),
                 "frames": [str(file) for file in sequence.frames],
                 "box": sequence.boxes[0].tolist(),
             }
@@ -111,15 +110,20 @@ def run_models(arguments: argparse.Namespace, sequences: list) -> list[str]:
     """Tracks with our models, in this environment; returns their names in the output folder."""
     if not arguments.model:
         return []
-    from siamjax.cli.common import load_tracker
+    import siamjax
     from siamjax.evaluation import OnePass, runner
-    from siamjax.trackers.loop import track_frames
+    from siamjax.settings import replace_by_path
+    from siamjax.trackers import track_frames
 
     loaded = []
     for text in arguments.model:
         model, *settings = text.split(",")
-        one = load_tracker(model, tuple(f"tracker.{setting}" for setting in settings))
-        loaded.append(dataclasses.replace(one, name=" ".join([one.name, *settings])))
+        one = siamjax.load(model)
+        config = one.tracker.config
+        for setting in settings:
+            config = replace_by_path(config, *setting.partition("=")[::2])
+        tracker = dataclasses.replace(one.tracker, config=config)
+        loaded.append(dataclasses.replace(one, tracker=tracker, name=" ".join([one.name, *settings])))
     entries = runner.contenders(loaded, track_frames)
     for entry in entries:
         runner.run(entry, OnePass(), OnePass().prepare(sequences), arguments.output, data_folder=arguments.data,
@@ -130,8 +134,7 @@ def run_models(arguments: argparse.Namespace, sequences: list) -> list[str]:
 def store_recorded(arguments: argparse.Namespace, sequences: list) -> list[str]:
     """Puts boxes that other programs found beside ours; returns their names in the output folder."""
     from siamjax.errors import ConfigError, SourceError
-    from siamjax.evaluation.files import results
-    from siamjax.evaluation.files.inputs import Inputs
+    from siamjax.evaluation import Inputs, claim, run_stem
     from siamjax.outputs import safe_name
 
     names = []
@@ -140,25 +143,23 @@ def store_recorded(arguments: argparse.Namespace, sequences: list) -> list[str]:
         if not (name and equals and folder):
             raise ConfigError(f"'{text}' names no record", "--recorded", "write NAME=DIR")
         own, inputs = arguments.output / safe_name(name, "--recorded"), Inputs(masks=False)
-        files = {sequence.name: Path(folder) / f"{results.stem(sequence.name)}.txt" for sequence in sequences}
+        files = {sequence.name: Path(folder) / f"{run_stem(sequence.name)}.txt" for sequence in sequences}
         for file in files.values():
             if not file.is_file():
                 raise SourceError("there is no such file", str(file), "give a folder with boxes of every sequence")
-        results.claim(own, {"tracker": name, "recorded": str(Path(folder).resolve()),
-                            "data": str(arguments.data.resolve())})
+        claim(own, {"tracker": name, "recorded": str(Path(folder).resolve()),
+                    "data": str(arguments.data.resolve())})
         inputs.check(own, sequences)
         inputs.note(own, sequences)
         for sequence_name, file in files.items():
-            write(own / "raw" / f"{results.stem(sequence_name)}.txt", file.read_text(encoding="utf-8").splitlines())
+            write(own / "raw" / f"{run_stem(sequence_name)}.txt", file.read_text(encoding="utf-8").splitlines())
         names.append(name)
     return names
 
 
 def interval_table(scores: list, convention, first: str) -> str:
     """AUC and precision with their intervals, and the AUC less that of the tracker `first`; the best first."""
-    from siamjax.evaluation import Column, Table
-    from siamjax.evaluation.protocols.base import ranked
-    from siamjax.evaluation.protocols.one_pass import interval_of
+    from siamjax.evaluation import Column, Table, interval_of, ranked
 
     against = next(score for score in scores if score.name == first)
     rows = []

@@ -15,11 +15,8 @@ import jax
 import numpy as np
 import tyro
 
-from siamjax.cpu import tune_cpu
-from siamjax.data.config import DataConfig, wide
-from siamjax.data.pipeline import batches
-from siamjax.data.readers import open_split
-from siamjax.nets.pooled import pool
+from siamjax import tune_cpu
+from siamjax.data import DataConfig, batches, open_split, wide
 from siamjax.weights import embedders, files, zoo
 
 OUTPUT = Path(__file__).resolve().parents[1] / "siamjax" / "assets" / embedders.MEANS
@@ -36,7 +33,7 @@ def main(data: Path) -> None:
     tracker = zoo.load(embedders.DEFAULT, prepare=False)
     embedder = embedders.trunk_of(tracker.tracker, centred=True, where=embedders.DEFAULT)
     params = {kind: tree["backbone"] for kind, tree in tracker.params.items() if "backbone" in tree}
-    pooled = jax.jit(lambda crops: pool(embedder.net.backbone.apply(params, crops), embedder.net.head.margin))
+    pooled = jax.jit(lambda crops: pooled.pool(embedder.net.backbone.apply(params, crops), embedder.net.head.margin))
     stream = batches(open_split(data)[0], wide(DataConfig(patch_size=embedder.config.first.size)), seed=SEED,
                      batch_size=BATCH)
     rows = [pooled(batch.exemplar.astype(np.float32)) for _, batch in zip(range(OBJECTS // BATCH), stream)]

@@ -20,18 +20,14 @@ import numpy as np
 import tyro
 from flax import traverse_util
 
-from siamjax.cpu import tune_cpu
-from siamjax.data.readers import open_split
-from siamjax.data.sequences import Sequence
+from siamjax import tune_cpu
+from siamjax.data import Sequence, open_split
 from siamjax.errors import ConfigError
-from siamjax.evaluation.metrics import calibration
+from siamjax.evaluation import fit_logistic, log_odds
 from siamjax.ops import metrics
 from siamjax.settings import replace_by_path
-from siamjax.trackers.base import LoadedTracker
-from siamjax.trackers.loop import track_frames
-from siamjax.trackers.siamfc import SiamFCConfig
-from siamjax.weights import files, zoo
-from siamjax.weights.prepare import prepare
+from siamjax.trackers import LoadedTracker, SiamFCConfig, track_frames
+from siamjax.weights import files, prepare, zoo
 
 SCALE = 0.1  # of the peak inside the sigmoid while it is measured: no peak saturates float32
 FOREIGN = 6  # frames of another video a target is sought in, for peaks where there is no target
@@ -187,7 +183,7 @@ def calibrate(loaded: LoadedTracker, videos: list[Sequence]) -> tuple[float, flo
     video. Both sides weigh the same.
     """
     measuring = with_sigmoid(loaded, SCALE, 0.0, 0.0)
-    net, params = prepare(measuring.tracker.net, measuring.params)
+    net, params = prepare.prepare(measuring.tracker.net, measuring.params)
     measuring = dataclasses.replace(measuring, tracker=dataclasses.replace(measuring.tracker, net=net),
                                     params=jax.device_put(params))
     peaks, there = [], []
@@ -195,14 +191,14 @@ def calibrate(loaded: LoadedTracker, videos: list[Sequence]) -> tuple[float, flo
         result = follow(measuring, video)[0]
         overlap = metrics.iou(result.boxes[1:], np.nan_to_num(video.boxes[1:]))
         known = (overlap >= 0.5) | (overlap == 0)
-        peaks.append(calibration.log_odds(result.scores[1:][known]) / SCALE)
+        peaks.append(log_odds(result.scores[1:][known]) / SCALE)
         there.append(overlap[known] > 0)
         foreign = [video.read(0), *(other.read(n) for n in range(min(FOREIGN, len(other.frames))))]
-        peaks.append(calibration.log_odds(follow(measuring, video, foreign)[0].scores[1:]) / SCALE)
+        peaks.append(log_odds(follow(measuring, video, foreign)[0].scores[1:]) / SCALE)
         there.append(np.zeros(len(foreign) - 1, bool))
     x, y = np.concatenate(peaks).astype(np.float64), np.concatenate(there)
     weight = np.where(y, 0.5 / y.sum(), 0.5 / (~y).sum())
-    fit = calibration.fit(x, y, weight, ridge=0.0)
+    fit = fit_logistic(x, y, weight, ridge=0.0)
     a, b = float(fit.slope[0]), fit.offset
     p = 1 / (1 + np.exp(-(a * x + b)))
     print(f"{y.sum()} frames with the target, mean score {p[y].mean():.2f}; "

@@ -23,18 +23,12 @@ import numpy as np
 import tyro
 from PIL import Image
 
-from siamjax.cpu import tune_cpu
-from siamjax.data.departures import Departures, DeparturesConfig, Photos
-from siamjax.data.readers import open_data, open_split
-from siamjax.data.sequences import Track
+from siamjax import tune_cpu
+from siamjax.data import Track, departures, open_data, open_split
 from siamjax.errors import DataError
-from siamjax.evaluation import contact_sheet, draw
-from siamjax.evaluation.files import results
-from siamjax.evaluation.metrics.departures import Verdicts, judge, total
+from siamjax.evaluation import Verdicts, contact_sheet, draw, judge_departures, run_stem, total_verdicts
 from siamjax.settings import replaced
-from siamjax.trackers.base import LoadedTracker, Result
-from siamjax.trackers.longterm import long_term
-from siamjax.trackers.loop import track_frames
+from siamjax.trackers import LoadedTracker, Result, long_term, track_frames
 from siamjax.weights import zoo
 
 EVERY = 4  # frames of a contact sheet
@@ -63,11 +57,11 @@ def main(seeds: tuple[int, int] = (5, 15), photos: Path | None = None, data: Pat
         began, verdicts = time.perf_counter(), []
         for clip, read, truth in clips(seeds, photos, data, sequence):
             result = follow(loaded, read, truth)
-            verdicts.append(judge(result.boxes, result.lost, truth))
+            verdicts.append(judge_departures(result.boxes, result.lost, truth))
             print(row(f"{name}, {clip}", verdicts[-1]), file=sys.stderr, flush=True)
             if output is not None:
-                show(output / name / results.stem(clip), read, truth, result)
-        print(row(name, total(verdicts)), f"{time.perf_counter() - began:.0f} s", flush=True)
+                show(output / name / run_stem(clip), read, truth, result)
+        print(row(name, total_verdicts(verdicts)), f"{time.perf_counter() - began:.0f} s", flush=True)
 
 
 def with_and_without() -> dict[str, LoadedTracker]:
@@ -88,7 +82,8 @@ def clips(seeds: tuple[int, int], photos: Path | None, data: Path | None, sequen
     if data is None:
         kinds = None if photos is None else objects_by_kind(open_split(photos)[1])
         for seed in range(*seeds):
-            clip = Departures(DeparturesConfig(), seed, None if kinds is None else drawn_photos(kinds, seed))
+            photos_of = None if kinds is None else drawn_photos(kinds, seed)
+            clip = departures.Departures(departures.DeparturesConfig(), seed, photos_of)
             yield str(seed), clip.image, clip.boxes
         return
     found = [track for track in open_data(data) if track.name.endswith(sequence)]
@@ -106,7 +101,7 @@ def objects_by_kind(tracks: Sequence[Track]) -> dict[str, list[Track]]:
     return {kind: found for kind, found in sorted(kinds.items()) if len({track.group for track in found}) >= PICTURES}
 
 
-def drawn_photos(kinds: dict[str, list[Track]], seed: int) -> Photos:
+def drawn_photos(kinds: dict[str, list[Track]], seed: int) -> departures.Photos:
     """Target and first distractor of one kind, the others of any, each of an image of its own, and a background."""
     random = np.random.default_rng([seed, 1])
     chosen, seen = [], set()
@@ -116,7 +111,7 @@ def drawn_photos(kinds: dict[str, list[Track]], seed: int) -> Photos:
         chosen.append(left[random.integers(len(left))])
         seen.add(chosen[-1].group)
     inside = [cut_out(track) for track in chosen[:-1]]
-    return Photos(inside[0], tuple(inside[1:]), chosen[-1].read(0))
+    return departures.Photos(inside[0], tuple(inside[1:]), chosen[-1].read(0))
 
 
 def cut_out(track: Track) -> np.ndarray:

@@ -18,7 +18,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from siamjax.data.textures import value_noise
+from siamjax.data import textures
 
 FRAMES, FPS, HEIGHT, WIDTH = 125, 25, 320, 480
 FOCAL = 520.0  # px
@@ -44,7 +44,7 @@ class Ball:
 
     def __post_init__(self):
         random = np.random.default_rng(self.seed)
-        self.stains = value_noise(random, 128, 256, 24, 5)
+        self.stains = textures.value_noise(random, 128, 256, 24, 5)
         self.times = np.linspace(0, FRAMES + 1, 8 * FRAMES)
         self.path = smooth_path(self.knots, self.times)
         self.turns = roll(self.path, self.radius, start=random.normal(size=(3, 3)))
@@ -107,9 +107,10 @@ class Room:
     def __init__(self, random: np.random.Generator):
         self.tint = random.uniform(0.75, 1.1, 64)
         self.shift = random.uniform(0, 500, 64)
-        self.grain = value_noise(random, 64, 1024, 10, 3) * 0.6 + value_noise(random, 64, 1024, 40, 5) * 0.4
-        self.fine = value_noise(random, 512, 512, 12, 3)
-        self.plaster = value_noise(random, 512, 512, 120, 7)
+        self.grain = textures.value_noise(random, 64, 1024, 10, 3) * 0.6
+        self.grain += textures.value_noise(random, 64, 1024, 40, 5) * 0.4
+        self.fine = textures.value_noise(random, 512, 512, 12, 3)
+        self.plaster = textures.value_noise(random, 512, 512, 120, 7)
 
     def floor(self, x: np.ndarray, z: np.ndarray) -> np.ndarray:
         plank = np.floor(z / 0.32).astype(int)

@@ -18,13 +18,10 @@ from pathlib import Path
 
 import tyro
 
-from siamjax.cli.verify import UNSEEN
-from siamjax.cpu import tune_cpu
-from siamjax.data.readers import open_objects
-from siamjax.data.synthetic import SyntheticConfig, make_tracks
-from siamjax.evaluation.held_out import STILL
-from siamjax.evaluation.protocols.pairs import score_pairs
-from siamjax.training.experiment import load_experiment
+from siamjax import tune_cpu
+from siamjax.data import SyntheticConfig, make_tracks, open_objects
+from siamjax.evaluation import STILL, UNSEEN, score_pairs
+from siamjax.training import load_experiment
 from siamjax.weights import embedders
 
 

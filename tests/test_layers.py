@@ -102,9 +102,9 @@ def test_no_command_and_no_verb_asks_which_protocol_it_is():
         assert "if rules" not in text
 
 
-# Scripts time, check and make what lies behind the faces.
 FACED = ("nets", "trackers", "weights", "data", "training", "evaluation")
 FACES = {"siamjax", *(f"siamjax.{package}" for package in FACED)}
+SCRIPTS = sorted((ROOT.parent / "scripts").glob("*.py"))
 GUIDES = sorted((ROOT.parent / "docs").glob("*.md"))
 
 
@@ -116,6 +116,12 @@ def imported_modules(code: str) -> set[str]:
             if module.split(".")[0] == "siamjax"}
 
 
+def behind_faces(code: str) -> set[str]:
+    """Modules of a package with a face, and of the command line, that names are imported from."""
+    return {module for module in imported_modules(code) - FACES
+            if ".".join(module.split(".")[:2]) in FACES | {"siamjax.cli"}}
+
+
 @pytest.mark.parametrize("path", sorted((ROOT.parent / "experiments").glob("*.py")), ids=lambda path: path.stem)
 def test_experiments_import_from_faces_only(path):
     assert imported_modules(path.read_text()) <= FACES
@@ -124,8 +130,19 @@ def test_experiments_import_from_faces_only(path):
 @pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.stem)
 def test_guides_import_from_faces_where_there_is_one(path):
     blocks = re.findall(r"^```python\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL)
-    deep = imported_modules("\n".join(blocks)) - FACES
-    assert not [module for module in deep if ".".join(module.split(".")[:2]) in FACES]
+    assert behind_faces("\n".join(blocks)) == set()
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_scripts_import_from_faces_where_there_is_one(path):
+    """Whole modules too: `from siamjax.trackers import loop`."""
+    assert behind_faces(path.read_text()) == set()
+
+
+def test_the_check_sees_what_lies_behind_a_face():
+    assert behind_faces("from siamjax.trackers import loop\nfrom siamjax.ops import boxes\nimport siamjax") == set()
+    assert behind_faces("def f():\n    from siamjax.data.images import read_image") == {"siamjax.data.images"}
+    assert behind_faces("import siamjax.cli.main") == {"siamjax.cli.main"}
 
 
 @pytest.mark.parametrize("package", sorted(FACES))
