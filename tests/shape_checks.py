@@ -30,8 +30,7 @@ def install() -> None:
     for kind in KINDS:
         setattr(types, kind, getattr(jaxtyping, kind))
     types.ArrayLike = types.Array = types.Array | np.ndarray | np.generic  # tests give the host's arrays to functions
-    import os
-    jaxtyping.install_import_hook(LAYERS, os.environ.get("SHAPE_CHECKER", "shape_checks.checked"))
+    jaxtyping.install_import_hook(LAYERS, "shape_checks.checked")
 
 
 def checked(function):
