@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from siamjax.cpu import tune_cpu
+from siamjax import tune_cpu
 from siamjax.data import DataConfig, batches, open_data
 
 LOADER = Path(__file__).with_name("benchmark_loader.py")
@@ -67,11 +67,10 @@ def ours(folder: Path, threads: int, is_warm: bool, seconds: float) -> float:
 
 def stages(folder: Path) -> dict[str, float]:
     """Milliseconds a pair on one thread."""
-    from siamjax.data.pairs import make_table
-    from siamjax.data.patches import context_patch
+    from siamjax.data import pairs, patches
 
     config = DataConfig(patch_size=467)
-    table = make_table(open_data(folder), config)
+    table = pairs.make_table(open_data(folder), config)
     spent: dict[str, float] = dict.fromkeys(("draw", "decode", "cut"), 0.0)
     for index in range(PAIRS):
         began = time.perf_counter()
@@ -81,7 +80,7 @@ def stages(folder: Path) -> dict[str, float]:
         images = [track.read(frame) for track, frame in shots]
         decoded = time.perf_counter()
         for image, (track, frame) in zip(images, shots):
-            context_patch(image, track.boxes[frame], size=config.patch_size)
+            patches.context_patch(image, track.boxes[frame], size=config.patch_size)
         done = time.perf_counter()
         for stage, seconds in zip(spent, (drawn - began, decoded - drawn, done - decoded)):
             spent[stage] += 1e3 * seconds / PAIRS
