@@ -22,7 +22,7 @@ from siamjax.nets.guided_mask import alike, unit
 from siamjax.nets.layers import ConvNorm, Part
 from siamjax.nets.siamrpn import SiamRPN
 from siamjax.precision import PARITY, Precision
-from siamjax.types import Array, Leaf
+from siamjax.types import Array, Float, Leaf, Real
 
 SHARPNESS = 10.0  # factor of a cosine: how much the likest parts count before the others
 
@@ -52,20 +52,21 @@ class MaskedRPN(SiamRPN):
     segment: Part = None
     used_stages: Annotated[tuple[int, ...], Length(3, 3), Within(0, 64)] = (4, 8, 16)
 
-    def remember(self, crop: Array) -> Memory:
+    def remember(self, crop: Real[Array, "B S S 3"]) -> Memory:
         """What is kept of crops of the given target `[B, S, S, 3]`, 0..255."""
         return remembered(self.segment, crop, self.levels(crop))
 
-    def mask(self, memory: Memory, crop: Array, *, train: bool = False) -> Array:
+    def mask(self, memory: Memory, crop: Real[Array, "B S S 3"], *, train: bool = False) -> Float[Array, "B _ _"]:
         """Masks `[B, S/2, S/2]` of crops `[B, S, S, 3]`, 0..255: logits, float32."""
         return self.segment(crop, self.levels(crop), memory, train=train)
 
-    def __call__(self, exemplar: Array, search: Array, *, train: bool = False) -> Array:
+    def __call__(self, exemplar: Real[Array, "B S S 3"], search: Real[Array, "B S S 3"], *,
+                 train: bool = False) -> Float[Array, "B _ _"]:
         """For training: masks of `search`, for the targets that `exemplar` shows, see `mask`."""
         self.detect(self.embed_exemplar(exemplar), search)  # for its parameters; `jit` leaves out what nobody uses
         return self.mask(jax.lax.stop_gradient(self.remember(exemplar)), search, train=train)
 
-    def levels(self, image: Array) -> tuple[Array, ...]:
+    def levels(self, image: Real[Array, "B S S 3"]) -> tuple[Float[Array, "B _ _ _"], ...]:
         """Features of images at `used_stages`."""
         return self.backbone(image, stages=self.used_stages)
 
@@ -92,7 +93,8 @@ class CropSegment(nn.Module):
     prepared: bool = False
 
     @nn.compact
-    def __call__(self, crop: Array, levels: tuple[Array, ...], memory: Memory | None, *, train: bool = False) -> Array:
+    def __call__(self, crop: Real[Array, "B S S 3"], levels: tuple[Float[Array, "B _ _ _"], ...], memory: Memory | None,
+                 *, train: bool = False) -> Float[Array, "B _ _"]:
         """Maps crops `[B, S, S, 3]`, 0..255, and their features at strides 4, 8 and 16 to logits `[B, S/2, S/2]`.
 
         Args:
@@ -146,12 +148,13 @@ class CropSegment(nn.Module):
         return y[..., 0].astype(jnp.float32)
 
 
-def remembered(segment: Part, crop: Array, levels: tuple[Array, ...]) -> Memory:
+def remembered(segment: Part, crop: Real[Array, "B S S 3"], levels: tuple[Float[Array, "B _ _ _"], ...]) -> Memory:
     """What is kept of a target that `segment` draws in its own crop, without a memory."""
     return Memory(levels[-2:], jax.nn.sigmoid(segment(crop, levels, None))[..., None])
 
 
-def likeness(x: Array, z: Array, likely: Array) -> Array:
+def likeness(x: Float[Array, "B H W C"], z: Float[Array, "B h w C"],
+             likely: Float[Array, "B h w 1"]) -> Float[Array, "B H W 3"]:
     """How like every cell of `x` `[B, H, W, C]` is to what was the target in `z` `[B, h, w, C]`: `[B, H, W, 3]`.
 
     Args:
@@ -169,7 +172,7 @@ def likeness(x: Array, z: Array, likely: Array) -> Array:
     return jnp.stack([jax.nn.sigmoid(target - rest), (target - 3) / SHARPNESS, (rest - 3) / SHARPNESS], -1)
 
 
-def shrunk(x: Array, side: int) -> Array:
+def shrunk(x: Float[Array, "B H H C"], side: int) -> Float[Array, "B {side} {side} C"]:
     """Maps `[B, H, H, C]` on the coarser grid of `side` cells, each the mean of those round its place."""
     step = x.shape[1] // side
     if step == 1:
@@ -180,7 +183,7 @@ def shrunk(x: Array, side: int) -> Array:
     return jnp.stack(taps).mean(0)
 
 
-def doubled(x: Array) -> Array:
+def doubled(x: Float[Array, "B H W C"]) -> Float[Array, "B _ _ C"]:
     """Features `[B, H, W, C]` at twice the resolution, bilinear: cell `i` lies at `2 i`."""
     for axis in (1, 2):
         after = jnp.concatenate([jax.lax.slice_in_dim(x, 1, None, axis=axis),
@@ -190,7 +193,7 @@ def doubled(x: Array) -> Array:
     return x
 
 
-def box_maps(side: int, margin: float, batch: int) -> Array:
+def box_maps(side: int, margin: float, batch: int) -> Float[Array, "{batch} {side} {side} 3"]:
     """How far within the box the cells of a crop lie, `[batch, side, side, 3]`, see `guided_mask.box_maps`."""
     half = 0.5 / (1 + 2 * margin)
     line = np.clip(1 - np.abs(np.arange(side) / side - 0.5) / half, -1, 1).astype(np.float32)

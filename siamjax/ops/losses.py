@@ -185,7 +185,7 @@ def soft_margin(logits: Float[Array, "*N n n"], target: Float[Array, "*N n n"], 
     return masked_mean(losses.mean((-2, -1)), chosen, axis_name)[0]
 
 
-def mask_overlap(logits: Float[Array, "*N n n"], target: Float[Array, "*N n n"]) -> Float[Array, "*N"]:
+def mask_overlap(logits: Float[Array, "*N h w"], target: Float[Array, "*N h w"]) -> Float[Array, "*N"]:
     """Overlap `[...]` of the pixels of logit 0 or more with those of target 1, in masks `[..., n, n]`.
 
     1 where there are neither. The reference's own count is 0 on any recent PyTorch, which adds its booleans.

@@ -18,7 +18,7 @@ from siamjax.trackers.anchor_free import AnchorFreeConfig
 from siamjax.trackers.base import MaskRule, Output, Tracker, as_frame, hold
 from siamjax.trackers.siammask import Rectangle, polygon_of
 from siamjax.trackers.wrapping import Outer
-from siamjax.types import Array, ArrayLike, Frame, Leaf, Params, Tree
+from siamjax.types import Array, ArrayLike, Float, Frame, Leaf, Params, Real, Tree, UInt8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Masked:
         """The tracker that answers with boxes."""
         return self.config.inner.build(self.net)
 
-    def init(self, params: Params, frame: Frame | ArrayLike, box: ArrayLike) -> MaskedState:
+    def init(self, params: Params, frame: Frame | UInt8[ArrayLike, "H W 3"], box: Real[ArrayLike, "4"]) -> MaskedState:
         """State after the first frame; `box` `[4]` is `xywh`, frame pixels."""
         frame, box = as_frame(frame), jnp.asarray(box, jnp.float32)
         colour = jnp.round(crops.mean_colour(frame))
@@ -107,7 +107,8 @@ class Masked:
                            jax.tree.map(lambda leaf: leaf[0].astype(jnp.float32), memory), colour,
                            mask, affine, rectangles.box_corners(box), riding.numbers(self.config))
 
-    def step(self, params: Params, state: MaskedState, frame: Frame | ArrayLike) -> tuple[MaskedState, Output]:
+    def step(self, params: Params, state: MaskedState,
+             frame: Frame | UInt8[ArrayLike, "H W 3"]) -> tuple[MaskedState, Output]:
         """State and answer after `frame`."""
         frame = as_frame(frame)
         inner, found = self.inner.step(params, state.inner, frame)
@@ -120,7 +121,8 @@ class Masked:
         return state.replace(inner=inner), dataclasses.replace(
             found, mask=state.mask, affine=state.affine, polygon=state.polygon)
 
-    def cut(self, frame: Frame, box: Array, colour: Array) -> tuple[Array, Array]:
+    def cut(self, frame: Frame, box: Float[Array, "4"],
+            colour: Float[Array, "3"]) -> tuple[Float[Array, "S S 3"], Float[Array, "2 3"]]:
         """The crop `[S, S, 3]` round a box `[4]` `xywh`, and the affine `[2, 3]` of a mask of it."""
         net: Any = self.net
         size = self.config.crop_size

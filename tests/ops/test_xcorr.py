@@ -80,6 +80,7 @@ def test_a_cpu_compiles_no_convolution_and_others_nothing_else():
         assert "stablehlo.convolution" in traced.lower(lowering_platforms=("cuda",)).as_text()
 
 
+@pytest.mark.usefixtures("no_shape_checks")
 def test_unequal_batches_and_unknown_lowerings_are_refused():
     z, x = example("dense")
     with pytest.raises(AssertionError):
