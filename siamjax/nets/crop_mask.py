@@ -60,7 +60,7 @@ class MaskedRPN(SiamRPN):
         """Masks `[B, S/2, S/2]` of crops `[B, S, S, 3]`, 0..255: logits, float32."""
         return self.segment(crop, self.levels(crop), memory, train=train)
 
-    def __call__(self, exemplar: Real[Array, "B S S 3"], search: Real[Array, "B S S 3"], *,
+    def __call__(self, exemplar: Real[Array, "B h h 3"], search: Real[Array, "B S S 3"], *,
                  train: bool = False) -> Float[Array, "B _ _"]:
         """For training: masks of `search`, for the targets that `exemplar` shows, see `mask`."""
         self.detect(self.embed_exemplar(exemplar), search)  # for its parameters; `jit` leaves out what nobody uses
