@@ -155,7 +155,7 @@ def _own(root: Path, choice: Choice, use: Use) -> TrackList:
 
 
 def _startable(root: Path, tracks: list[Sequence], choice: Choice) -> TrackList:
-    """Tracks that can be followed from their first frame."""
+    """Tracks that can be followed from their first frame; objects of label images may come later, as protocols say."""
     found, faults = gather(tracks, _with_start, lambda one: one.name)
     settle(faults, len(tracks), str(root), strict=choice.strict)
     known = tracks if isinstance(tracks, TrackList) else TrackList(tracks)
@@ -163,7 +163,7 @@ def _startable(root: Path, tracks: list[Sequence], choice: Choice) -> TrackList:
 
 
 def _with_start(one: Sequence) -> Sequence:
-    if not np.isfinite(one.boxes[0]).all():
+    if one.label is None and not np.isfinite(one.boxes[0]).all():
         raise DataError("the target is absent from frame 1", one.name, "cut the sequence to start where it shows")
     return one
 

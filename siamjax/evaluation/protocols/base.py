@@ -179,6 +179,14 @@ def ranked(scores: Listing[Any]) -> list[Any]:
     return sorted(scores, key=lambda score: -math.inf if math.isnan(score.merit) else score.merit, reverse=True)
 
 
+def from_the_first_frame(sequences: Listing[Sequence], say: Callable[[str], object]) -> list[Sequence]:
+    """Without the objects of videos that come later than others, for nothing says where to start them."""
+    late = {one.name for one in sequences if one.label is not None and np.isnan(one.boxes[0]).any()}
+    if late:
+        say(f"left out, not in the first frame: {', '.join(sorted(late))}")
+    return [one for one in sequences if one.name not in late]
+
+
 def by_video(sequences: Listing[Sequence]) -> list[Unit]:
     """The objects of each video together, in the order in which they come."""
     videos: dict[str, list[Sequence]] = {}

@@ -16,7 +16,7 @@ from siamjax.errors import ConfigError, DataError
 from siamjax.evaluation.drawing import annotators
 from siamjax.evaluation.files import results
 from siamjax.evaluation.metrics import intervals
-from siamjax.evaluation.protocols.base import Protocol, Unit, frames_per_second, ranked
+from siamjax.evaluation.protocols.base import Protocol, Unit, frames_per_second, from_the_first_frame, ranked
 from siamjax.evaluation.reports import gallery, plots
 from siamjax.evaluation.reports.parts import Entry, Figure, Figures, Folded, Picture, Section, Text, named
 from siamjax.evaluation.reports.report import Report, circumstances, evaluation_page
@@ -120,7 +120,7 @@ class OnePass(Protocol):
         if sequences and not any(sequence.known[1:].any() for sequence in sequences):
             raise DataError("only first frames are annotated: there is nothing to score", "data",
                             "give labels of later frames; --protocol davis writes masks without them")
-        return super().prepare(sequences, say)
+        return super().prepare(from_the_first_frame(sequences, say), say)
 
     def score(self, folder: Path, units: Listing[Unit]) -> BoxTrackerScore:
         """Scores the result files of one tracker, `folder` being `OUT/TRACKER`.

@@ -20,7 +20,7 @@ from siamjax.evaluation.files import masks as mask_files
 from siamjax.evaluation.files import results
 from siamjax.evaluation.metrics import davis
 from siamjax.evaluation.metrics.davis import Statistics
-from siamjax.evaluation.protocols.base import Protocol, Unit, by_video, frames_per_second, ranked
+from siamjax.evaluation.protocols.base import Protocol, Unit, by_video, frames_per_second, from_the_first_frame, ranked
 from siamjax.evaluation.reports import gallery, plots
 from siamjax.evaluation.reports.parts import Folded, Picture, Section, below, named
 from siamjax.evaluation.reports.report import Report, circumstances, evaluation_page
@@ -135,11 +135,7 @@ class VideoObjects(Protocol):
     masks = True
 
     def prepare(self, sequences: Listing[Sequence], say: Callable[[str], object] = print) -> list[Unit]:
-        # Of objects that share a video some may come later, and nothing says where to start them.
-        late = {one.name for one in sequences if one.label is not None and np.isnan(one.boxes[0]).any()}
-        if late:
-            say(f"left out, not in the first frame: {', '.join(sorted(late))}")
-        present = [one for one in sequences if one.name not in late]
+        present = from_the_first_frame(sequences, say)
         kept = scorable(present)
         if len(kept) < len(present):
             say(f"left out, without masks or rotated boxes: {len(present) - len(kept)} of {len(present)} sequences")
