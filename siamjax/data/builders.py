@@ -164,7 +164,19 @@ class MotTracks(TracksBuilder):
     layout = "mot"
 
 
+class DavisTracks(TracksBuilder):
+    """DAVIS 2016 and 2017 (Perazzi et al. 2016, Pont-Tuset et al. 2017)."""
+
+    layout = "davis"
+
+
+class Youtubevos(TracksBuilder):
+    """YouTube-VOS 2018 and 2019 (Xu et al. 2018)."""
+
+    layout = "youtubevos"
+
+
 class FolderTracks(TracksBuilder):
-    """Data of one's own, and DAVIS and YouTube-VOS."""
+    """Data of one's own."""
 
     layout = "folder"

@@ -23,7 +23,7 @@ VERSION = "1.0.0"  # of the records
 MANIFEST, PARTS, TRACKS = "prepared.json", "parts", "tracks"
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 # Layouts whose names tensorflow-datasets has for data sets of its own, in another form.
-TITLES = {"coco": "coco_tracks", "mot": "mot_tracks"}
+TITLES = {"davis": "davis_tracks", "coco": "coco_tracks", "mot": "mot_tracks"}
 TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
 
 _PACKAGE = "tensorflow_datasets.core.features"
