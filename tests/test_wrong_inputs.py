@@ -142,7 +142,7 @@ tune --output out --data {w}/set --grid window_influence=0.1 --lanes 0   # lanes
 tune --output out --data {w}/set --grid window_influence=0.1 --random=-1  # random
 tune --output out --data {w}/set --grid window_influence=2,3        # window_influence
 tune --output out --data {w}/none --grid window_influence=0.1       # none
-tune --output out --data {w}/empty --grid window_influence=0.1      # validation
+tune --output out --data {w}/empty --grid window_influence=0.1      # holds no sequence
 tune --output out --data {w}/allthere --grid window_influence=0.1   # validation
 tune --output {w}/text.txt --data {w}/set --grid window_influence=0.1   # cannot be written
 tune --output out --data {w}/set --grid window_influence=0.1 --model {w}/x.pth  # convert
