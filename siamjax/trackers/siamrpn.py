@@ -246,8 +246,8 @@ def choose(config: SiamRPNConfig, state: State, scale: Float[Array, ""] | Float[
                     rate=penalty[best] * score[best] * state.settings.lr, index=best.astype(jnp.int32))
 
 
-def calibrated(config: SiamRPNConfig, settings: Tree, score: Float[Array, ""]) -> Float[Array, ""]:
-    """The calibrated foreground probability `[]`, see `SiamRPNConfig.score_scale`."""
+def calibrated(config: SiamRPNConfig, settings: Tree, score: Float[Array, "*N"]) -> Float[Array, "*N"]:
+    """The calibrated foreground probability, see `SiamRPNConfig.score_scale`."""
     if not config.calibrates:
         return score
     return jax.nn.sigmoid(settings.score_scale * postprocess.log_odds(score) + settings.score_offset)
