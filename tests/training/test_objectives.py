@@ -47,7 +47,7 @@ def test_reference_takes_the_middle_whatever_the_boxes_say():
 def test_negative_pair_has_no_positive_cell():
     response = jnp.linspace(-1, 1, 225).reshape(1, 15, 15)
     loss, metrics = LogisticObjective()(response, pair(similar=False))
-    np.testing.assert_allclose(loss, losses.logistic(response, 0.0).mean(), rtol=1e-6)
+    np.testing.assert_allclose(loss, losses.logistic(response, jnp.zeros_like(response)).mean(), rtol=1e-6)
     assert float(metrics["positive"]) == 0
     assert float(metrics["centre_error"]) == 0
 
